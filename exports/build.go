@@ -1,0 +1,200 @@
+package exports
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Evidence is everything that was found out in one run. All decisions are
+// functions of it and of today's grants.
+type Evidence struct {
+	Config    *Config
+	Hosts     Hosts     // has every host of Config.Hosts
+	Inventory Inventory // has every project of Config.Served
+	Local     []netip.Addr
+}
+
+// Build gives the grants that the evidence positively asks for: the public
+// lines, and for each mount on this server the addresses of its project's
+// instances.
+//
+// It gives a *ClaimedTwiceError where two projects hold the same address, and
+// an *AddressError for an address that no client can have.
+func Build(e Evidence) (Set, error) {
+	if err := e.checkAddresses(); err != nil {
+		return Set{}, err
+	}
+	var grants []Grant
+	// Public lines come first: where one names a single address, the operator
+	// wrote its options on purpose, and NewSet keeps the first.
+	for _, l := range e.Config.Public {
+		grants = append(grants, Grant{Path: l.Path, Client: l.Client, Options: l.Options, Owner: Owner{Public: l.Name}})
+	}
+	for _, p := range e.Config.Served(e.Hosts) {
+		project := e.Inventory.Projects[p.Key]
+		if project.Sight != Shown || !project.Enabled {
+			continue
+		}
+		owner := Owner{ID: project.ID, Name: project.Name}
+		for _, m := range p.Mounts {
+			if e.Hosts[m.Host].Where != Here {
+				continue
+			}
+			for instance, addr := range e.addresses(project) {
+				grants = append(grants, Grant{
+					Path: m.Path, Client: Client{Addr: addr}, Options: p.Options, Owner: owner,
+					Instance: InstanceRef{instance.ID, instance.Name},
+				})
+			}
+		}
+	}
+	return NewSet(grants), nil
+}
+
+// addresses walks the addresses of a project that count.
+func (e Evidence) addresses(project Project) func(yield func(Instance, netip.Addr) bool) {
+	return func(yield func(Instance, netip.Addr) bool) {
+		for _, instance := range project.Instances {
+			for _, a := range instance.Addresses {
+				if e.counts(a) && !yield(instance, a.Addr) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (e Evidence) counts(a Address) bool {
+	networks := e.Config.OpenStack.Networks
+	return len(networks) == 0 || slices.Contains(networks, a.Network)
+}
+
+// served gives the projects that the inventory shows, in the order of the
+// configuration. Two keys can stand for one project, its id and its name; that
+// project is given once.
+func (e Evidence) served() []Project {
+	var projects []Project
+	seen := map[string]bool{}
+	for _, p := range e.Config.Served(e.Hosts) {
+		project := e.Inventory.Projects[p.Key]
+		if project.Sight == Shown && !seen[project.ID] {
+			seen[project.ID] = true
+			projects = append(projects, project)
+		}
+	}
+	return projects
+}
+
+// Claim is one project's hold on an address.
+type Claim struct {
+	Project  Owner
+	Instance Instance
+}
+
+func (c Claim) String() string {
+	return fmt.Sprintf("instance %q (%s) of project %q (%s) in region %s",
+		c.Instance.Name, c.Instance.ID, c.Project.Name, c.Project.ID, c.Instance.Region)
+}
+
+// claims gives who holds each address that counts.
+func (e Evidence) claims() map[netip.Addr]Claim {
+	claims := map[netip.Addr]Claim{}
+	for _, project := range e.served() {
+		for instance, addr := range e.addresses(project) {
+			if _, ok := claims[addr]; !ok {
+				claims[addr] = Claim{Owner{ID: project.ID, Name: project.Name}, instance}
+			}
+		}
+	}
+	return claims
+}
+
+// checkAddresses refuses addresses that must not become clients.
+func (e Evidence) checkAddresses() error {
+	claims := map[netip.Addr]Claim{}
+	twice := map[netip.Addr][2]Claim{}
+	for _, project := range e.served() {
+		for instance, addr := range e.addresses(project) {
+			claim := Claim{Owner{ID: project.ID, Name: project.Name}, instance}
+			if why := impossible(addr, e.Local); why != "" {
+				return &AddressError{Addr: addr, Why: why, Claim: claim}
+			}
+			if first, ok := claims[addr]; !ok {
+				claims[addr] = claim
+			} else if first.Project.ID != project.ID {
+				twice[addr] = [2]Claim{first, claim}
+			}
+		}
+	}
+	if len(twice) > 0 {
+		return newClaimedTwiceError(twice)
+	}
+	return nil
+}
+
+// impossible says why no client can have an address, or gives nothing.
+func impossible(addr netip.Addr, local []netip.Addr) string {
+	switch {
+	case !addr.IsValid():
+		return "not an address"
+	case addr.IsUnspecified():
+		return "the unspecified address"
+	case addr.IsLoopback():
+		return "a loopback address"
+	case addr.IsLinkLocalUnicast():
+		return "a link-local address"
+	case addr.IsMulticast():
+		return "a multicast address"
+	case addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return "the broadcast address"
+	case slices.Contains(local, addr):
+		return "an address of this server itself"
+	}
+	return ""
+}
+
+// AddressError is an address in the inventory that no client can have: the
+// answer that it stood in cannot be trusted.
+type AddressError struct {
+	Addr  netip.Addr
+	Why   string
+	Claim Claim
+}
+
+func (e *AddressError) Error() string {
+	return fmt.Sprintf("%s has address %s, which is %s: look at the instance's ports, or narrow openstack.networks in the configuration to the networks that clients use",
+		e.Claim, e.Addr, e.Why)
+}
+
+// ClaimedTwiceError is addresses that instances of two different projects
+// hold, so that a grant to one would be a grant to the other.
+type ClaimedTwiceError struct {
+	Addr  netip.Addr // the first of them
+	Holds [2]Claim
+	More  int // how many further addresses are held twice
+}
+
+func newClaimedTwiceError(twice map[netip.Addr][2]Claim) *ClaimedTwiceError {
+	addrs := make([]netip.Addr, 0, len(twice))
+	for addr := range twice {
+		addrs = append(addrs, addr)
+	}
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	holds := twice[addrs[0]]
+	slices.SortFunc(holds[:], func(a, b Claim) int {
+		return cmp.Or(strings.Compare(a.Project.ID, b.Project.ID), strings.Compare(a.Instance.ID, b.Instance.ID))
+	})
+	return &ClaimedTwiceError{Addr: addrs[0], Holds: holds, More: len(addrs) - 1}
+}
+
+func (e *ClaimedTwiceError) Error() string {
+	more := ""
+	if e.More > 0 {
+		more = fmt.Sprintf(" (and %d more addresses are held twice)", e.More)
+	}
+	return fmt.Sprintf("address %s is held by two projects, by %s and by %s%s: a grant to one would open its files to the other; if their networks overlap, narrow openstack.networks in the configuration, else refresh Nova's address cache for these instances",
+		e.Addr, e.Holds[0], e.Holds[1], more)
+}

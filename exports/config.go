@@ -1,0 +1,125 @@
+package exports
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Defaults of the configuration file, see nfs-mounts.yaml(5).
+const (
+	DefaultOptions           = "rw,nohide,no_subtree_check,async,no_root_squash"
+	DefaultMaxRemoved        = 10
+	DefaultMaxRemovedPercent = 25
+	DefaultDomain            = "default"
+)
+
+// Config is a configuration file as [ParseConfig] accepted it: who may mount
+// what, and how careful to be.
+type Config struct {
+	Public      []PublicLine
+	Projects    []ProjectConfig // in the order of the file
+	Maintenance Maintenance
+	OpenStack   OpenStack
+	Options     string // for the grants of projects without options of their own
+	Limits      Limits
+}
+
+// PublicLine is one client of one literal exports(5) line under "public".
+type PublicLine struct {
+	Name    string // the key under "public"
+	Path    string // absolute and clean
+	Client  Client
+	Options string
+	Line    int // in the configuration file
+}
+
+// ProjectConfig is what one project may mount.
+type ProjectConfig struct {
+	Key     string // a Keystone project's id, or else its name
+	Options string // of its grants
+	Mounts  []Mount
+	Line    int // in the configuration file
+}
+
+// Mount is one host:/path that a project may use. Mounts that are set to true
+// or false, which other programs than this one serve, are not kept.
+type Mount struct {
+	Key  string // its name in the configuration
+	Host string // lower case, without a final dot; a name or an address
+	Path string // absolute and clean
+	Line int    // in the configuration file
+}
+
+// OpenStack says which cloud to ask and how.
+type OpenStack struct {
+	Cloud       string   // a name in clouds.yaml, or empty
+	Credentials string   // the path of a file of OS_* keys, or empty
+	Domain      string   // the id of the domain that projects are looked for in
+	Regions     []string // empty: all that Keystone lists
+	Networks    []string // names of Nova networks whose addresses count; empty: all
+	Listing     Listing
+}
+
+// Listing is how instances are asked for.
+type Listing string
+
+// The ways to list instances, see nfs-mounts.yaml(5).
+const (
+	ListingAuto        Listing = "auto"
+	ListingAllProjects Listing = "all-projects"
+	ListingPerProject  Listing = "per-project"
+)
+
+// Maintenance is a request to leave everything as it is. The zero value asks
+// for nothing.
+type Maintenance struct {
+	On     bool
+	Reason string    // why, for people; may be empty
+	Until  time.Time // zero: until it is taken out of the file
+}
+
+// Holds reports whether the request is in force at a time.
+func (m Maintenance) Holds(now time.Time) bool {
+	return m.On && !m.Expired(now)
+}
+
+// Expired reports whether the request was in force once and is so no longer.
+func (m Maintenance) Expired(now time.Time) bool {
+	return m.On && !m.Until.IsZero() && !now.Before(m.Until)
+}
+
+// Problem is one thing that is wrong with a file that a person wrote.
+type Problem struct {
+	Line    int    // from 1; 0 where no line is to blame
+	Field   string // the path of keys to it, such as private.tools.gid
+	Message string
+}
+
+func (p Problem) String() string {
+	var b strings.Builder
+	if p.Line > 0 {
+		fmt.Fprintf(&b, "line %d: ", p.Line)
+	}
+	if p.Field != "" {
+		fmt.Fprintf(&b, "%s: ", p.Field)
+	}
+	b.WriteString(p.Message)
+	return b.String()
+}
+
+// ConfigError is everything that is wrong with a configuration file.
+type ConfigError struct {
+	Problems []Problem // at least one, in the order of their lines
+}
+
+func (e *ConfigError) Error() string {
+	if len(e.Problems) == 1 {
+		return e.Problems[0].String()
+	}
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = "\n  " + p.String()
+	}
+	return fmt.Sprintf("%d problems:%s", len(e.Problems), strings.Join(lines, ""))
+}

@@ -1,0 +1,93 @@
+package exports
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// Hosts is what is known of mount hosts, by [Mount.Host].
+type Hosts map[string]Host
+
+// Host tells where a mount host is.
+type Host struct {
+	Where Where
+	// Why says what the resolver answered, or which error it gave.
+	Why string
+}
+
+// Where a mount host is.
+type Where int
+
+const (
+	// Unresolved is no evidence: the resolver gave an error or no address.
+	Unresolved Where = iota
+	// Here means that this server is the host.
+	Here
+	// Elsewhere means that the resolver gave addresses, none of them local.
+	Elsewhere
+)
+
+// Locate tells where a host with these addresses is, seen from a server with
+// the given local addresses. No addresses are no evidence.
+func Locate(addrs, local []netip.Addr) Where {
+	if len(addrs) == 0 {
+		return Unresolved
+	}
+	for _, addr := range addrs {
+		if slices.Contains(local, addr.Unmap().WithZone("")) {
+			return Here
+		}
+	}
+	return Elsewhere
+}
+
+// Hosts gives the host of every mount once, sorted.
+func (c *Config) Hosts() []string {
+	var names []string
+	for _, p := range c.Projects {
+		for _, m := range p.Mounts {
+			names = append(names, m.Host)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Served gives the projects that have a mount on this server, the only ones
+// that the cloud is asked about.
+func (c *Config) Served(hosts Hosts) []ProjectConfig {
+	var served []ProjectConfig
+	for _, p := range c.Projects {
+		if slices.ContainsFunc(p.Mounts, func(m Mount) bool { return hosts[m.Host].Where == Here }) {
+			served = append(served, p)
+		}
+	}
+	return served
+}
+
+// Standby reports whether this server has nothing to serve: every mount host
+// is positively elsewhere, and no public line is configured. A configuration
+// without any mount is no standby.
+func (c *Config) Standby(hosts Hosts) bool {
+	names := c.Hosts()
+	return len(c.Public) == 0 && len(names) > 0 &&
+		!slices.ContainsFunc(names, func(name string) bool { return hosts[name].Where != Elsewhere })
+}
+
+// Questions gives what the cloud must be asked: the keys of the served
+// projects, and the ids that today's grants carry of what may be the same
+// projects, which alone can tell a deleted project from a renamed one.
+func Questions(c *Config, hosts Hosts, today Set) (keys, ids []string) {
+	asked := map[string]bool{}
+	for _, p := range c.Served(hosts) {
+		keys = append(keys, p.Key)
+		asked[p.Key] = true
+	}
+	for _, g := range today.Grants() {
+		if o := g.Owner; o.ID != "" && (asked[o.ID] || asked[o.Name]) {
+			ids = append(ids, o.ID)
+		}
+	}
+	slices.Sort(ids)
+	return keys, slices.Compact(ids)
+}

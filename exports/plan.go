@@ -1,0 +1,345 @@
+package exports
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Reason is positive evidence that a grant must go.
+type Reason string
+
+// The reasons, see "REASONS" in nfs-exportd(8).
+const (
+	NotInConfig       Reason = "not-in-config"
+	ProjectDeleted    Reason = "project-deleted"
+	ProjectDisabled   Reason = "project-disabled"
+	InstanceGone      Reason = "instance-gone"
+	AddressReassigned Reason = "address-reassigned"
+	ServedElsewhere   Reason = "served-elsewhere"
+	PublicRemoved     Reason = "public-removed"
+)
+
+// Doubt is why nobody can say whether a grant must go.
+type Doubt string
+
+const (
+	// ProjectHidden: Keystone does not show the project to us, or not under
+	// the configured name.
+	ProjectHidden Doubt = "project-hidden"
+	// HostUnresolved: the resolver did not say where the mount's host is.
+	HostUnresolved Doubt = "host-unresolved"
+	// InstanceSilent: Nova shows an active instance of the project without any
+	// address, so that the listing may lack more.
+	InstanceSilent Doubt = "instance-silent"
+)
+
+// Removal is a grant that goes, and why.
+type Removal struct {
+	Grant
+	Reason Reason
+}
+
+// Change is a grant that stays with other options.
+type Change struct {
+	Old, New Grant
+}
+
+// Plan is what separates today's grants from the desired ones. All lists are
+// in the order of the exports file.
+type Plan struct {
+	Today, Desired Set
+	Added          []Grant
+	Removed        []Removal
+	Changed        []Change
+	// Warnings is what an operator should know although it stops nothing.
+	Warnings []string
+}
+
+// Compare gives the plan that leads from today's grants to the desired ones,
+// which Build made of the same evidence.
+//
+// A grant is the same grant if its path and client are the same. For each one
+// of today that is not desired, of project X on path P:
+//
+//	X in the  P among     hosts of    address of  Keystone  instances
+//	config    X's mounts  those       another     says      of X        = outcome
+//	no        -           -           -           -         -           = not-in-config
+//	yes       no          -           -           -         -           = not-in-config
+//	yes       yes         elsewhere   -           -         -           = served-elsewhere
+//	yes       yes         -           yes         -         -           = address-reassigned
+//	yes       yes         unresolved  no          -         -           = in doubt: host-unresolved
+//	yes       yes         here        no          hidden    -           = in doubt: project-hidden
+//	yes       yes         here        no          renamed   -           = in doubt: project-hidden
+//	yes       yes         here        no          absent    -           = project-deleted
+//	yes       yes         here        no          replaced  -           = not-in-config
+//	yes       yes         here        no          disabled  -           = project-disabled
+//	yes       yes         here        no          shown     uncounted   = not-in-config
+//	yes       yes         here        no          shown     one silent  = in doubt: instance-silent
+//	yes       yes         here        no          shown     without it  = instance-gone
+//
+// "Address of another" is one that the inventory shows in another served
+// project. "Renamed" is a project that Keystone has under another name than
+// the configured one, "replaced" one whose name another project has taken and
+// that lives on. "Silent" is an active instance without any address,
+// "uncounted" an address in a network that openstack.networks leaves out.
+//
+// A grant of a public line goes as public-removed, as only the configuration
+// says what is public. With any grant in doubt there is no plan but an
+// *UnclearError that names all of them.
+func Compare(today, desired Set, e Evidence) (Plan, error) {
+	plan := Plan{Today: today, Desired: desired, Warnings: e.warnings()}
+	for _, g := range desired.Grants() {
+		switch old, ok := today.At(g.Place()); {
+		case !ok:
+			plan.Added = append(plan.Added, g)
+		case old.Options != g.Options:
+			plan.Changed = append(plan.Changed, Change{old, g})
+		}
+	}
+	j := newJudge(e)
+	unclear := &UnclearError{}
+	for _, g := range today.Grants() {
+		if _, ok := desired.At(g.Place()); ok {
+			continue
+		}
+		reason, doubt, why := j.judge(g)
+		if doubt != "" {
+			unclear.add(g, doubt, why)
+			continue
+		}
+		plan.Removed = append(plan.Removed, Removal{g, reason})
+	}
+	if len(unclear.Grants) > 0 {
+		return Plan{}, unclear
+	}
+	return plan, nil
+}
+
+// warnings tells what is unclear although no grant hangs on it.
+func (e Evidence) warnings() []string {
+	var warnings []string
+	for _, name := range e.Config.Hosts() {
+		if h := e.Hosts[name]; h.Where == Unresolved {
+			warnings = append(warnings, fmt.Sprintf("mount host %s is not known to be this server or another: %s", name, h.Why))
+		}
+	}
+	for _, p := range e.Config.Served(e.Hosts) {
+		project := e.Inventory.Projects[p.Key]
+		switch {
+		case project.Sight == Hidden:
+			warnings = append(warnings, fmt.Sprintf("project %q (line %d of the configuration) is not shown to us: %s", p.Key, p.Line, project.Why))
+		case project.Sight == Absent:
+			warnings = append(warnings, fmt.Sprintf("project %q (line %d of the configuration) does not exist: %s", p.Key, p.Line, project.Why))
+		case !project.Enabled:
+			warnings = append(warnings, fmt.Sprintf("project %q (line %d of the configuration) is disabled in Keystone and gets no grants", p.Key, p.Line))
+		}
+		for _, instance := range project.Instances {
+			if silent(instance) {
+				warnings = append(warnings, fmt.Sprintf("active instance %q (%s) of project %q has no address in Nova", instance.Name, instance.ID, p.Key))
+			}
+		}
+	}
+	return warnings
+}
+
+// silent reports whether an instance should have an address and has none.
+func silent(i Instance) bool {
+	return i.Status == "ACTIVE" && len(i.Addresses) == 0
+}
+
+// judge holds what the evidence says, by what a line of a file can name.
+type judge struct {
+	Evidence
+	configured map[string]ProjectConfig // by key
+	byID       map[string]ProjectConfig // by the id that Keystone gave for a key
+	claims     map[netip.Addr]Claim
+}
+
+func newJudge(e Evidence) *judge {
+	j := &judge{
+		Evidence:   e,
+		configured: make(map[string]ProjectConfig, len(e.Config.Projects)),
+		byID:       make(map[string]ProjectConfig, len(e.Config.Projects)),
+		claims:     e.claims(),
+	}
+	for _, p := range e.Config.Projects {
+		j.configured[p.Key] = p
+		if project, ok := e.Inventory.Projects[p.Key]; ok && project.Sight == Shown {
+			j.byID[project.ID] = p
+		}
+	}
+	return j
+}
+
+// judge finds the row of Compare's table that a grant is in. It gives either a
+// reason, or a doubt and what it rests on.
+func (j *judge) judge(g Grant) (Reason, Doubt, string) {
+	if g.Owner.Public != "" {
+		return PublicRemoved, "", ""
+	}
+	p, ok := j.project(g.Owner)
+	if !ok {
+		return NotInConfig, "", ""
+	}
+	host, where := j.host(p, g.Path)
+	switch where {
+	case nowhere:
+		return NotInConfig, "", ""
+	case int(Elsewhere):
+		return ServedElsewhere, "", ""
+	}
+	// Who has the address now is known whatever else is in doubt, and as long
+	// as the old grant stands that project's files are open to a stranger.
+	own := cmp.Or(g.Owner.ID, j.Inventory.Projects[p.Key].ID)
+	if claim, ok := j.claims[g.Client.Addr]; ok && claim.Project.ID != own {
+		return AddressReassigned, "", ""
+	}
+	if where == int(Unresolved) {
+		return "", HostUnresolved, fmt.Sprintf("host %s: %s", host, j.Hosts[host].Why)
+	}
+	project, doubt := j.sight(p, g.Owner)
+	if doubt != "" {
+		return "", ProjectHidden, doubt
+	}
+	switch {
+	case project.Sight == Absent:
+		return ProjectDeleted, "", ""
+	case g.Owner.ID != "" && project.ID != g.Owner.ID:
+		// The key is a name that another project has by now, and the old one
+		// lives on: no line of the configuration means it any more.
+		return NotInConfig, "", ""
+	case !project.Enabled:
+		return ProjectDisabled, "", ""
+	}
+	for _, instance := range project.Instances {
+		for _, a := range instance.Addresses {
+			if a.Addr == g.Client.Addr {
+				return NotInConfig, "", ""
+			}
+		}
+	}
+	for _, instance := range project.Instances {
+		if silent(instance) {
+			return "", InstanceSilent, fmt.Sprintf("active instance %q (%s) of project %q has no address in Nova", instance.Name, instance.ID, project.Name)
+		}
+	}
+	return InstanceGone, "", ""
+}
+
+// project gives the configured project that a line of the file is of.
+func (j *judge) project(o Owner) (ProjectConfig, bool) {
+	if p, ok := j.byID[o.ID]; ok && o.ID != "" {
+		return p, true
+	}
+	for _, key := range []string{o.ID, o.Name} {
+		if p, ok := j.configured[key]; ok && key != "" {
+			return p, true
+		}
+	}
+	return ProjectConfig{}, false
+}
+
+// nowhere stands for a path that no mount of a project has.
+const nowhere = -1
+
+// host gives the host of a project's mount with a path. Of several, one that is
+// here outweighs one that is unresolved, and that one that is elsewhere.
+func (j *judge) host(p ProjectConfig, path string) (host string, where int) {
+	where = nowhere
+	rank := map[Where]int{Elsewhere: 1, Unresolved: 2, Here: 3}
+	best := 0
+	for _, m := range p.Mounts {
+		if at := j.Hosts[m.Host].Where; m.Path == path && rank[at] > best {
+			host, where, best = m.Host, int(at), rank[at]
+		}
+	}
+	return host, where
+}
+
+// sight gives what Keystone says of the project that a line belongs to, which
+// the configuration means with p. The second result is not empty where nobody
+// can say whether that project is still there.
+func (j *judge) sight(p ProjectConfig, o Owner) (Project, string) {
+	byKey := j.Inventory.Projects[p.Key]
+	if byKey.Sight == Hidden {
+		return byKey, byKey.Why
+	}
+	if o.ID == "" || (byKey.Sight == Shown && byKey.ID == o.ID) {
+		return byKey, ""
+	}
+	// The key led to no project, or to another one than the line's. What
+	// became of the line's own project only its id can tell.
+	switch byID := j.Inventory.IDs[o.ID]; {
+	case byID.Sight == Hidden:
+		return byID, cmp.Or(byID.Why, fmt.Sprintf("Keystone was not asked for project %s", o.ID))
+	case byID.Sight == Shown && byKey.Sight == Absent:
+		return byID, fmt.Sprintf("Keystone has no project %q, but project %s is there under the name %q: put the id into the configuration", p.Key, o.ID, byID.Name)
+	case byID.Sight == Absent:
+		return byID, ""
+	}
+	return byKey, ""
+}
+
+// Unclear is one grant in doubt.
+type Unclear struct {
+	Grant
+	Doubt Doubt
+	Why   string
+}
+
+// UnclearError is grants of today that the evidence neither asks for nor
+// speaks against.
+type UnclearError struct {
+	Grants []Unclear // at least one, in the order of the exports file
+}
+
+func (e *UnclearError) add(g Grant, doubt Doubt, why string) {
+	e.Grants = append(e.Grants, Unclear{g, doubt, why})
+}
+
+// Doubt is the gravest of the doubts: a hidden project before a silent
+// instance before an unresolved host.
+func (e *UnclearError) Doubt() Doubt {
+	for _, doubt := range []Doubt{ProjectHidden, InstanceSilent} {
+		if slices.ContainsFunc(e.Grants, func(u Unclear) bool { return u.Doubt == doubt }) {
+			return doubt
+		}
+	}
+	return HostUnresolved
+}
+
+// maxNamed is how many grants an error names before it only counts.
+const maxNamed = 20
+
+func (e *UnclearError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d grants are in the exports file and nothing says that they must go; nothing was changed:", len(e.Grants))
+	last := ""
+	for i, u := range e.Grants {
+		if i == maxNamed {
+			fmt.Fprintf(&b, "\n  and %d more", len(e.Grants)-maxNamed)
+			break
+		}
+		if u.Why != last {
+			fmt.Fprintf(&b, "\n  %s: %s:", u.Doubt, u.Why)
+			last = u.Why
+		}
+		fmt.Fprintf(&b, "\n    %s %s of project %q", u.Path, u.Client, u.Owner)
+	}
+	b.WriteString("\n  ")
+	b.WriteString(e.next())
+	return b.String()
+}
+
+func (e *UnclearError) next() string {
+	switch e.Doubt() {
+	case ProjectHidden:
+		return "next: give the user of this server a role on these projects, or take them out of the configuration if they are gone"
+	case InstanceSilent:
+		return "next: see why Nova has no address for these instances (their ports, its address cache), or wait until they have one"
+	}
+	return "next: mend the resolver, or name this server with --serve-as"
+}
