@@ -3,8 +3,10 @@ package exports
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -29,7 +31,7 @@ func Build(e Evidence) (Set, error) {
 	}
 	var grants []Grant
 	// Public lines come first: where one names a single address, the operator
-	// wrote its options on purpose, and NewSet keeps the first.
+	// wrote its options on purpose.
 	for _, l := range e.Config.Public {
 		grants = append(grants, Grant{Path: l.Path, Client: l.Client, Options: l.Options, Owner: Owner{Public: l.Name}})
 	}
@@ -51,15 +53,27 @@ func Build(e Evidence) (Set, error) {
 			}
 		}
 	}
+	// NewSet keeps the first of several for a place, and which that is must not
+	// hang on the order of any list.
+	slices.SortFunc(grants, func(a, b Grant) int {
+		return cmp.Or(
+			cmp.Compare(len(b.Owner.Public), 0)-cmp.Compare(len(a.Owner.Public), 0),
+			strings.Compare(a.Owner.Public, b.Owner.Public),
+			strings.Compare(a.Owner.ID, b.Owner.ID),
+			strings.Compare(a.Options, b.Options),
+			strings.Compare(a.Instance.ID, b.Instance.ID),
+		)
+	})
 	return NewSet(grants), nil
 }
 
-// addresses walks the addresses of a project that count.
+// addresses walks the addresses of a project that count, in the form of
+// [Client].
 func (e Evidence) addresses(project Project) func(yield func(Instance, netip.Addr) bool) {
 	return func(yield func(Instance, netip.Addr) bool) {
 		for _, instance := range project.Instances {
 			for _, a := range instance.Addresses {
-				if e.counts(a) && !yield(instance, a.Addr) {
+				if e.counts(a) && !yield(instance, a.Addr.Unmap()) {
 					return
 				}
 			}
@@ -96,7 +110,19 @@ type Claim struct {
 
 func (c Claim) String() string {
 	return fmt.Sprintf("instance %q (%s) of project %q (%s) in region %s",
-		c.Instance.Name, c.Instance.ID, c.Project.Name, c.Project.ID, c.Instance.Region)
+		c.Instance.Name, word(c.Instance.ID), c.Project.Name, word(c.Project.ID), word(c.Instance.Region))
+}
+
+// word gives an identifier as it is if it is one, and else quoted: text from
+// the cloud can be anything.
+func word(text string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.:", r)
+	}
+	if text != "" && strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) < 0 {
+		return text
+	}
+	return strconv.QuoteToASCII(text)
 }
 
 // claims gives who holds each address that counts.
@@ -114,23 +140,22 @@ func (e Evidence) claims() map[netip.Addr]Claim {
 
 // checkAddresses refuses addresses that must not become clients.
 func (e Evidence) checkAddresses() error {
-	claims := map[netip.Addr]Claim{}
-	twice := map[netip.Addr][2]Claim{}
+	holders := map[netip.Addr][]Claim{}
 	for _, project := range e.served() {
 		for instance, addr := range e.addresses(project) {
 			claim := Claim{Owner{ID: project.ID, Name: project.Name}, instance}
 			if why := impossible(addr, e.Local); why != "" {
 				return &AddressError{Addr: addr, Why: why, Claim: claim}
 			}
-			if first, ok := claims[addr]; !ok {
-				claims[addr] = claim
-			} else if first.Project.ID != project.ID {
-				twice[addr] = [2]Claim{first, claim}
+			held := holders[addr]
+			if !slices.ContainsFunc(held, func(c Claim) bool { return c.Project.ID == project.ID }) {
+				holders[addr] = append(held, claim)
 			}
 		}
 	}
-	if len(twice) > 0 {
-		return newClaimedTwiceError(twice)
+	maps.DeleteFunc(holders, func(_ netip.Addr, held []Claim) bool { return len(held) == 1 })
+	if len(holders) > 0 {
+		return newClaimedTwiceError(holders)
 	}
 	return nil
 }
@@ -146,11 +171,13 @@ func impossible(addr netip.Addr, local []netip.Addr) string {
 		return "a loopback address"
 	case addr.IsLinkLocalUnicast():
 		return "a link-local address"
+	case addr.Zone() != "":
+		return "an address with a zone"
 	case addr.IsMulticast():
 		return "a multicast address"
 	case addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		return "the broadcast address"
-	case slices.Contains(local, addr):
+	case slices.ContainsFunc(local, func(l netip.Addr) bool { return plainAddr(l) == addr }):
 		return "an address of this server itself"
 	}
 	return ""
@@ -177,17 +204,13 @@ type ClaimedTwiceError struct {
 	More  int // how many further addresses are held twice
 }
 
-func newClaimedTwiceError(twice map[netip.Addr][2]Claim) *ClaimedTwiceError {
-	addrs := make([]netip.Addr, 0, len(twice))
-	for addr := range twice {
-		addrs = append(addrs, addr)
-	}
-	slices.SortFunc(addrs, netip.Addr.Compare)
-	holds := twice[addrs[0]]
-	slices.SortFunc(holds[:], func(a, b Claim) int {
+func newClaimedTwiceError(holders map[netip.Addr][]Claim) *ClaimedTwiceError {
+	addrs := slices.SortedFunc(maps.Keys(holders), netip.Addr.Compare)
+	held := holders[addrs[0]]
+	slices.SortFunc(held, func(a, b Claim) int {
 		return cmp.Or(strings.Compare(a.Project.ID, b.Project.ID), strings.Compare(a.Instance.ID, b.Instance.ID))
 	})
-	return &ClaimedTwiceError{Addr: addrs[0], Holds: holds, More: len(addrs) - 1}
+	return &ClaimedTwiceError{Addr: addrs[0], Holds: [2]Claim{held[0], held[1]}, More: len(addrs) - 1}
 }
 
 func (e *ClaimedTwiceError) Error() string {

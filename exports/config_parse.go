@@ -25,6 +25,8 @@ const (
 	maxConfigNodes = 1 << 20
 	// maxProblems keeps the report of a file of another kind readable.
 	maxProblems = 50
+	maxField    = 200
+	maxMessage  = 600
 	// maxToken is what exportfs(8) reads of one CLIENT(OPTIONS), see
 	// getexportent in nfs-utils' support/nfs/exports.c.
 	maxToken = 511
@@ -109,7 +111,9 @@ func parseYAML(text []byte) (*yaml.Node, error) {
 // parser collects problems while it walks a YAML document.
 type parser struct {
 	problems []Problem
+	more     int // problems that were not kept
 	nodes    int
+	tooLarge bool
 }
 
 func (p *parser) err() error {
@@ -117,25 +121,47 @@ func (p *parser) err() error {
 		return nil
 	}
 	slices.SortStableFunc(p.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
-	if more := len(p.problems) - maxProblems; more > 0 {
-		p.problems = append(p.problems[:maxProblems],
-			Problem{Message: fmt.Sprintf("and %d more", more)})
+	if p.more > 0 {
+		p.problems = append(p.problems, Problem{Message: fmt.Sprintf("and %d more", p.more)})
 	}
 	return &ConfigError{Problems: p.problems}
 }
 
 func (p *parser) problem(node *yaml.Node, field, format string, args ...any) {
-	p.problems = append(p.problems, Problem{Line: node.Line, Field: field, Message: fmt.Sprintf(format, args...)})
+	if len(p.problems) == maxProblems {
+		p.more++
+		return
+	}
+	p.problems = append(p.problems, Problem{
+		Line: node.Line, Field: shorten(field, maxField), Message: shorten(fmt.Sprintf(format, args...), maxMessage),
+	})
 }
 
-// resolve follows an alias and counts: a few aliases of aliases can stand for
-// more nodes than fit into any memory.
+// shorten cuts a text for a message. What is cut is ASCII, but for field names.
+func shorten(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
+
+// resolve follows an alias.
 func (p *parser) resolve(node *yaml.Node) *yaml.Node {
 	for node.Kind == yaml.AliasNode {
 		node = node.Alias
 	}
-	p.nodes++
 	return node
+}
+
+// count reports whether the file is of a size that can be meant: a few aliases
+// of aliases can stand for more than fits into any memory.
+func (p *parser) count(node *yaml.Node) bool {
+	p.nodes++
+	if p.nodes > maxConfigNodes && !p.tooLarge {
+		p.tooLarge = true
+		p.problems = append(p.problems, Problem{Line: node.Line, Message: "aliases make this file too large to be meant"})
+	}
+	return !p.tooLarge
 }
 
 // mapping gives the values of a mapping by their keys. With known keys given,
@@ -177,8 +203,7 @@ func (p *parser) pairs(node *yaml.Node, field string, visit func(key, value *yam
 		key, value := node.Content[i], node.Content[i+1]
 		at := key
 		key = p.resolve(key)
-		if p.nodes > maxConfigNodes {
-			p.problem(at, field, "aliases make this file too large to be meant")
+		if !p.count(at) {
 			return
 		}
 		if key.Tag == "!!merge" {
@@ -239,6 +264,9 @@ func (p *parser) texts(node *yaml.Node, field string) []string {
 	}
 	var values []string
 	for i, item := range node.Content {
+		if !p.count(item) {
+			break
+		}
 		value, ok := p.text(item, fmt.Sprintf("%s[%d]", field, i))
 		switch {
 		case !ok:
@@ -276,12 +304,18 @@ func (p *parser) public(section *yaml.Node) []PublicLine {
 			return
 		}
 		for line := range strings.Lines(text) {
+			if !p.count(value) {
+				return
+			}
 			parsed, err := parsePublicLine(line)
 			if err != nil {
 				p.problem(value, field, "%s", err)
 				continue
 			}
 			for _, l := range parsed {
+				if !p.count(value) {
+					return
+				}
 				l.Name, l.Line = key.Value, value.Line
 				lines = append(lines, l)
 			}
@@ -295,7 +329,8 @@ func (p *parser) public(section *yaml.Node) []PublicLine {
 // (quotes, default options, continuation) has traps that can open a path to
 // the world. Blank lines and comments give nothing.
 func parsePublicLine(text string) ([]PublicLine, error) {
-	fields := strings.Fields(text)
+	// exportfs knows no other spaces than these.
+	fields := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \t\r\n\v\f", r) })
 	if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
 		return nil, nil
 	}
@@ -340,8 +375,12 @@ func checkClient(client string) error {
 	if client[0] == '[' {
 		return fmt.Errorf("client %q is in brackets, which exportfs takes for a pattern that never matches: write the address without them", client)
 	}
-	if addr, err := netip.ParseAddr(client); err == nil && (addr.Zone() != "" || addr.IsUnspecified()) {
+	addr, err := netip.ParseAddr(client)
+	if err == nil && (addr.Zone() != "" || addr.Unmap().IsUnspecified()) {
 		return fmt.Errorf("client %q is no address that a client can have", client)
+	}
+	if err != nil && isNumeric(client) {
+		return fmt.Errorf("client %q is not an address as it is usually written, and exportfs may take it for another one", client)
 	}
 	if base, bits, ok := strings.Cut(client, "/"); ok && !strings.HasPrefix(client, "gss/") {
 		if _, err := netip.ParsePrefix(client); err != nil {
@@ -352,6 +391,19 @@ func checkClient(client string) error {
 		}
 	}
 	return nil
+}
+
+// isNumeric reports whether inet_aton(3) could take a text for an address.
+func isNumeric(text string) bool {
+	for part := range strings.SplitSeq(text, ".") {
+		if _, err := strconv.ParseUint(part, 0, 64); err == nil {
+			continue
+		}
+		if _, err := strconv.ParseUint(part, 10, 64); err != nil && part != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // checkOptions refuses what would not stay inside the parentheses. Which
@@ -452,10 +504,7 @@ func (p *parser) mount(key, value *yaml.Node, field string) (Mount, bool) {
 		p.problem(value, field, "%q is not HOST:/PATH, nor true or false", text)
 		return Mount{}, false
 	}
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	if addr, err := netip.ParseAddr(host); err == nil {
-		host = addr.Unmap().String()
-	} else if host, ok = CanonicalHost(host); !ok {
+	if host, ok = mountHost(host); !ok {
 		p.problem(value, field, "%q does not start with a host name or an address", text)
 		return Mount{}, false
 	}
@@ -470,24 +519,42 @@ func (p *parser) mount(key, value *yaml.Node, field string) (Mount, bool) {
 	return Mount{Key: key.Value, Host: host, Path: clean, Line: value.Line}, true
 }
 
+// mountHost gives the host of a mount in its one form: a name, or an address,
+// which mount.nfs(8) wants in brackets if it is an IPv6 one.
+func mountHost(text string) (string, bool) {
+	bare, bracket := strings.CutPrefix(text, "[")
+	if bracket {
+		if bare, bracket = strings.CutSuffix(bare, "]"); !bracket {
+			return "", false
+		}
+	}
+	if addr, err := netip.ParseAddr(bare); err == nil && addr.Zone() == "" {
+		return addr.Unmap().String(), !bracket || addr.Is6()
+	}
+	if bracket || isNumeric(text) {
+		return "", false
+	}
+	return CanonicalHost(text)
+}
+
 // CanonicalHost gives a host name in lower case and without a final dot, and
 // whether it is one (RFC 1123 section 2.1, and underscores, which are in use).
 func CanonicalHost(name string) (string, bool) {
-	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	name = strings.TrimSuffix(name, ".")
 	if name == "" || len(name) > 253 {
 		return "", false
 	}
 	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
 			return "", false
 		}
 		for _, c := range []byte(label) {
-			if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+			if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
 				return "", false
 			}
 		}
 	}
-	return name, true
+	return strings.ToLower(name), true
 }
 
 func (p *parser) maintenance(node *yaml.Node) Maintenance {
@@ -523,10 +590,10 @@ func (p *parser) maintenance(node *yaml.Node) Maintenance {
 		return Maintenance{On: on}
 	default:
 		// YAML 1.2 reads yes, no, on and off as text, YAML 1.1 as truth
-		// values: what the writer meant is not clear.
+		// values, and quotes make text of any: what was meant is not clear.
 		switch strings.ToLower(node.Value) {
-		case "yes", "no", "on", "off", "y", "n", "":
-			p.problem(node, field, "%q is ambiguous: write true or false", node.Value)
+		case "yes", "no", "on", "off", "y", "n", "true", "false", "":
+			p.problem(node, field, "%q is ambiguous: write true or false, without quotes", node.Value)
 		}
 		return Maintenance{On: true, Reason: node.Value}
 	}
@@ -534,16 +601,21 @@ func (p *parser) maintenance(node *yaml.Node) Maintenance {
 
 func (p *parser) openStack(section *yaml.Node, o *OpenStack) {
 	fields := p.mapping(section, "openstack", "cloud", "credentials", "domain", "regions", "networks", "listing")
-	for key, target := range map[string]*string{"cloud": &o.Cloud, "credentials": &o.Credentials, "domain": &o.Domain} {
+	text := func(key string, target *string) {
 		if node, ok := fields[key]; ok {
 			*target, _ = p.text(node, "openstack."+key)
 		}
 	}
-	for key, target := range map[string]*[]string{"regions": &o.Regions, "networks": &o.Networks} {
+	texts := func(key string, target *[]string) {
 		if node, ok := fields[key]; ok {
 			*target = p.texts(node, "openstack."+key)
 		}
 	}
+	text("cloud", &o.Cloud)
+	text("credentials", &o.Credentials)
+	text("domain", &o.Domain)
+	texts("regions", &o.Regions)
+	texts("networks", &o.Networks)
 	if node, ok := fields["listing"]; ok {
 		text, ok := p.text(node, "openstack.listing")
 		o.Listing = Listing(text)
@@ -570,8 +642,7 @@ func (p *parser) publicAgree(lines []PublicLine) {
 	for _, l := range lines {
 		place := Place{l.Path, l.Client}
 		if other, ok := first[place]; ok && other.Options != l.Options {
-			p.problems = append(p.problems, Problem{Line: l.Line, Field: "public." + l.Name,
-				Message: fmt.Sprintf("path %q is already open to %s with other options, in public.%s", l.Path, l.Client, other.Name)})
+			p.problem(&yaml.Node{Line: l.Line}, "public."+l.Name, "path %q is already open to %s with other options, in public.%s", l.Path, l.Client, other.Name)
 			continue
 		}
 		first[place] = l

@@ -28,18 +28,21 @@ const (
 )
 
 // Locate tells where a host with these addresses is, seen from a server with
-// the given local addresses. No addresses are no evidence.
+// the given local addresses. No addresses, of either, are no evidence.
 func Locate(addrs, local []netip.Addr) Where {
-	if len(addrs) == 0 {
+	if len(addrs) == 0 || len(local) == 0 {
 		return Unresolved
 	}
 	for _, addr := range addrs {
-		if slices.Contains(local, addr.Unmap().WithZone("")) {
+		if slices.ContainsFunc(local, func(l netip.Addr) bool { return plainAddr(l) == plainAddr(addr) }) {
 			return Here
 		}
 	}
 	return Elsewhere
 }
+
+// plainAddr gives an address in the one form in which it can be compared.
+func plainAddr(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
 
 // Hosts gives the host of every mount once, sorted.
 func (c *Config) Hosts() []string {
@@ -75,19 +78,19 @@ func (c *Config) Standby(hosts Hosts) bool {
 }
 
 // Questions gives what the cloud must be asked: the keys of the served
-// projects, and the ids that today's grants carry of what may be the same
-// projects, which alone can tell a deleted project from a renamed one.
+// projects, and the ids of all projects that have grants today. An id alone can
+// tell a deleted project from one that has another name by now.
 func Questions(c *Config, hosts Hosts, today Set) (keys, ids []string) {
-	asked := map[string]bool{}
 	for _, p := range c.Served(hosts) {
 		keys = append(keys, p.Key)
-		asked[p.Key] = true
 	}
+	seen := map[string]bool{"": true}
 	for _, g := range today.Grants() {
-		if o := g.Owner; o.ID != "" && (asked[o.ID] || asked[o.Name]) {
-			ids = append(ids, o.ID)
+		if id := g.Owner.ID; !seen[id] {
+			seen[id] = true
+			ids = append(ids, id)
 		}
 	}
 	slices.Sort(ids)
-	return keys, slices.Compact(ids)
+	return keys, ids
 }

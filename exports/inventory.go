@@ -1,6 +1,10 @@
 package exports
 
-import "net/netip"
+import (
+	"maps"
+	"net/netip"
+	"slices"
+)
 
 // Inventory is what the cloud said in one run about the projects that were
 // asked for. It is complete: whoever fills one gives an error instead where an
@@ -55,4 +59,20 @@ type Instance struct {
 type Address struct {
 	Network string // the Nova network's name
 	Addr    netip.Addr
+}
+
+// Join gives the inventory with all that a second reading of some of its
+// projects shows besides: what either of them has seen is there. Neither
+// argument is changed.
+func (i Inventory) Join(second Inventory) Inventory {
+	joined := Inventory{Projects: maps.Clone(i.Projects), IDs: i.IDs}
+	for key, again := range second.Projects {
+		project, ok := joined.Projects[key]
+		if !ok || project.ID != again.ID {
+			continue
+		}
+		project.Instances = slices.Concat(project.Instances, again.Instances)
+		joined.Projects[key] = project
+	}
+	return joined
 }

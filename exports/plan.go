@@ -118,6 +118,21 @@ func Compare(today, desired Set, e Evidence) (Plan, error) {
 	return plan, nil
 }
 
+// Gone gives the keys of the projects that lose grants because a listing lacks
+// their instances, sorted. That is the one reason that rests on something not
+// being there, so that it deserves a second look; see [Inventory.Join].
+func (p Plan) Gone(e Evidence) []string {
+	j := newJudge(e)
+	var keys []string
+	for _, r := range p.Removed {
+		if r.Reason == InstanceGone {
+			keys = append(keys, j.mount(r.Grant).project.Key)
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
 // warnings tells what is unclear although no grant hangs on it.
 func (e Evidence) warnings() []string {
 	var warnings []string
@@ -138,7 +153,7 @@ func (e Evidence) warnings() []string {
 		}
 		for _, instance := range project.Instances {
 			if silent(instance) {
-				warnings = append(warnings, fmt.Sprintf("active instance %q (%s) of project %q has no address in Nova", instance.Name, instance.ID, p.Key))
+				warnings = append(warnings, fmt.Sprintf("active instance %q (%s) of project %q has no address in Nova", instance.Name, word(instance.ID), p.Key))
 			}
 		}
 	}
@@ -150,25 +165,25 @@ func silent(i Instance) bool {
 	return i.Status == "ACTIVE" && len(i.Addresses) == 0
 }
 
-// judge holds what the evidence says, by what a line of a file can name.
+// judge looks up what the evidence says of a line.
 type judge struct {
 	Evidence
-	configured map[string]ProjectConfig // by key
-	byID       map[string]ProjectConfig // by the id that Keystone gave for a key
-	claims     map[netip.Addr]Claim
+	byKey  map[string]ProjectConfig
+	byID   map[string][]ProjectConfig // by the id that Keystone gave for their keys
+	claims map[netip.Addr]Claim
 }
 
 func newJudge(e Evidence) *judge {
 	j := &judge{
-		Evidence:   e,
-		configured: make(map[string]ProjectConfig, len(e.Config.Projects)),
-		byID:       make(map[string]ProjectConfig, len(e.Config.Projects)),
-		claims:     e.claims(),
+		Evidence: e,
+		byKey:    make(map[string]ProjectConfig, len(e.Config.Projects)),
+		byID:     make(map[string][]ProjectConfig, len(e.Config.Projects)),
+		claims:   e.claims(),
 	}
 	for _, p := range e.Config.Projects {
-		j.configured[p.Key] = p
-		if project, ok := e.Inventory.Projects[p.Key]; ok && project.Sight == Shown {
-			j.byID[project.ID] = p
+		j.byKey[p.Key] = p
+		if project := e.Inventory.Projects[p.Key]; project.Sight == Shown {
+			j.byID[project.ID] = append(j.byID[project.ID], p)
 		}
 	}
 	return j
@@ -180,31 +195,23 @@ func (j *judge) judge(g Grant) (Reason, Doubt, string) {
 	if g.Owner.Public != "" {
 		return PublicRemoved, "", ""
 	}
-	p, ok := j.project(g.Owner)
-	if !ok {
+	m := j.mount(g)
+	switch {
+	case !m.found:
 		return NotInConfig, "", ""
-	}
-	host, where := j.host(p, g.Path)
-	switch where {
-	case nowhere:
-		return NotInConfig, "", ""
-	case int(Elsewhere):
+	case m.where == Elsewhere:
 		return ServedElsewhere, "", ""
-	}
 	// Who has the address now is known whatever else is in doubt, and as long
 	// as the old grant stands that project's files are open to a stranger.
-	own := cmp.Or(g.Owner.ID, j.Inventory.Projects[p.Key].ID)
-	if claim, ok := j.claims[g.Client.Addr]; ok && claim.Project.ID != own {
+	case j.reassigned(g, m.project):
 		return AddressReassigned, "", ""
+	case m.where == Unresolved:
+		return "", HostUnresolved, fmt.Sprintf("host %s: %s", m.host, cmp.Or(j.Hosts[m.host].Why, "nobody asked where it is"))
 	}
-	if where == int(Unresolved) {
-		return "", HostUnresolved, fmt.Sprintf("host %s: %s", host, j.Hosts[host].Why)
-	}
-	project, doubt := j.sight(p, g.Owner)
-	if doubt != "" {
-		return "", ProjectHidden, doubt
-	}
+	project, doubt := j.sight(m.project, g.Owner)
 	switch {
+	case doubt != "":
+		return "", ProjectHidden, doubt
 	case project.Sight == Absent:
 		return ProjectDeleted, "", ""
 	case g.Owner.ID != "" && project.ID != g.Owner.ID:
@@ -216,47 +223,107 @@ func (j *judge) judge(g Grant) (Reason, Doubt, string) {
 	}
 	for _, instance := range project.Instances {
 		for _, a := range instance.Addresses {
-			if a.Addr == g.Client.Addr {
+			if a.Addr.Unmap() == g.Client.Addr {
 				return NotInConfig, "", ""
 			}
 		}
 	}
 	for _, instance := range project.Instances {
 		if silent(instance) {
-			return "", InstanceSilent, fmt.Sprintf("active instance %q (%s) of project %q has no address in Nova", instance.Name, instance.ID, project.Name)
+			return "", InstanceSilent, fmt.Sprintf("active instance %q (%s) of project %q has no address in Nova", instance.Name, word(instance.ID), project.Name)
 		}
 	}
 	return InstanceGone, "", ""
 }
 
-// project gives the configured project that a line of the file is of.
-func (j *judge) project(o Owner) (ProjectConfig, bool) {
-	if p, ok := j.byID[o.ID]; ok && o.ID != "" {
-		return p, true
-	}
-	for _, key := range []string{o.ID, o.Name} {
-		if p, ok := j.configured[key]; ok && key != "" {
-			return p, true
-		}
-	}
-	return ProjectConfig{}, false
+// mounted is the mount of the configuration that a line of the file is for.
+type mounted struct {
+	found   bool
+	project ProjectConfig
+	host    string
+	where   Where
 }
 
-// nowhere stands for a path that no mount of a project has.
-const nowhere = -1
-
-// host gives the host of a project's mount with a path. Of several, one that is
-// here outweighs one that is unresolved, and that one that is elsewhere.
-func (j *judge) host(p ProjectConfig, path string) (host string, where int) {
-	where = nowhere
-	rank := map[Where]int{Elsewhere: 1, Unresolved: 2, Here: 3}
-	best := 0
-	for _, m := range p.Mounts {
-		if at := j.Hosts[m.Host].Where; m.Path == path && rank[at] > best {
-			host, where, best = m.Host, int(at), rank[at]
+// mount finds the mount that a line is for: one of its project's with its path.
+// Of several, one that is here outweighs one that is unresolved, and that one
+// that is elsewhere; and a project that Keystone shows one that it does not.
+func (j *judge) mount(g Grant) mounted {
+	var best mounted
+	bestRank := 0
+	consider := func(p ProjectConfig, ranks map[Where]int) {
+		for _, m := range p.Mounts {
+			if m.Path != g.Path {
+				continue
+			}
+			where := j.Hosts[m.Host].Where
+			rank := ranks[where]
+			if rank > 0 && j.Inventory.Projects[p.Key].Sight != Hidden {
+				rank++
+			}
+			if rank > bestRank {
+				best, bestRank = mounted{true, p, m.Host, where}, rank
+			}
 		}
 	}
-	return host, where
+	found, orAnother := j.projects(g.Owner)
+	for _, p := range found {
+		consider(p, map[Where]int{Elsewhere: 1, Unresolved: 3, Here: 5})
+	}
+	if orAnother && best.where != Here {
+		// Such a key can cast doubt, and prove nothing.
+		for _, p := range j.Config.Projects {
+			if j.Inventory.Projects[p.Key].Sight == Hidden {
+				consider(p, map[Where]int{Unresolved: 3, Here: 5})
+			}
+		}
+	}
+	return best
+}
+
+// projects gives the configured projects that a line is of: those whose key is
+// its project's id, by itself or as Keystone says, and those whose key is its
+// project's name, that in the line or the one of today. The second result tells
+// that it may be of any other key besides that Keystone did not answer for: a
+// project can have got a new name since.
+func (j *judge) projects(o Owner) (found []ProjectConfig, orAnother bool) {
+	if o == (Owner{}) {
+		return nil, false
+	}
+	add := func(p ProjectConfig) {
+		if !slices.ContainsFunc(found, func(f ProjectConfig) bool { return f.Key == p.Key }) {
+			found = append(found, p)
+		}
+	}
+	if o.ID != "" {
+		for _, p := range j.byID[o.ID] {
+			add(p)
+		}
+		if p, ok := j.byKey[o.ID]; ok {
+			add(p)
+		}
+	}
+	direct := len(found) > 0
+	own := j.Inventory.IDs[o.ID]
+	for _, name := range []string{o.Name, own.Name} {
+		p, ok := j.byKey[name]
+		if ok && name != "" && !(direct && j.Inventory.Projects[p.Key].Sight == Shown) {
+			add(p)
+		}
+	}
+	return found, !direct && own.Sight == Hidden && o.ID != ""
+}
+
+// reassigned reports whether an instance of another project than the line's has
+// its address.
+func (j *judge) reassigned(g Grant, p ProjectConfig) bool {
+	claim, ok := j.claims[g.Client.Addr]
+	if !ok {
+		return false
+	}
+	if own := cmp.Or(g.Owner.ID, j.Inventory.Projects[p.Key].ID); own != "" {
+		return claim.Project.ID != own
+	}
+	return claim.Project.ID != g.Owner.Name && claim.Project.Name != g.Owner.Name
 }
 
 // sight gives what Keystone says of the project that a line belongs to, which
@@ -265,7 +332,7 @@ func (j *judge) host(p ProjectConfig, path string) (host string, where int) {
 func (j *judge) sight(p ProjectConfig, o Owner) (Project, string) {
 	byKey := j.Inventory.Projects[p.Key]
 	if byKey.Sight == Hidden {
-		return byKey, byKey.Why
+		return byKey, cmp.Or(byKey.Why, fmt.Sprintf("nothing is known of project %q", p.Key))
 	}
 	if o.ID == "" || (byKey.Sight == Shown && byKey.ID == o.ID) {
 		return byKey, ""
@@ -274,9 +341,9 @@ func (j *judge) sight(p ProjectConfig, o Owner) (Project, string) {
 	// became of the line's own project only its id can tell.
 	switch byID := j.Inventory.IDs[o.ID]; {
 	case byID.Sight == Hidden:
-		return byID, cmp.Or(byID.Why, fmt.Sprintf("Keystone was not asked for project %s", o.ID))
+		return byID, cmp.Or(byID.Why, fmt.Sprintf("nothing is known of project %s", word(o.ID)))
 	case byID.Sight == Shown && byKey.Sight == Absent:
-		return byID, fmt.Sprintf("Keystone has no project %q, but project %s is there under the name %q: put the id into the configuration", p.Key, o.ID, byID.Name)
+		return byID, fmt.Sprintf("Keystone has no project %q, but project %s is there under the name %q: put the id into the configuration", p.Key, word(o.ID), byID.Name)
 	case byID.Sight == Absent:
 		return byID, ""
 	}

@@ -1,0 +1,90 @@
+package keystone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"path"
+	"strings"
+)
+
+// findRegions gives the ids of the regions to read.
+func (c *Client) findRegions(ctx context.Context) ([]string, error) {
+	if len(c.opts.Regions) > 0 {
+		return c.opts.Regions, nil
+	}
+	var regions []string
+	err := c.get(ctx, c.root, identityOf, call{
+		op:   "list the regions",
+		url:  c.creds.AuthURL + "/regions",
+		next: "let the user list regions, or set openstack.regions",
+		use: func(a *answer) (err error) {
+			regions, err = decodeRegions(a.body.Bytes())
+			return err
+		},
+	})
+	return regions, err
+}
+
+// computeURL is the endpoint of Nova in a region, without a slash at its end,
+// for requests with a token. There must be no choice: which of two is the right
+// one is not to be guessed.
+func (c *Client) computeURL(t *token, region string) (string, error) {
+	x := Exchange{
+		Op:  fmt.Sprintf("find Nova in region %s", quote(region)),
+		URL: c.creds.AuthURL + "/auth/tokens", Method: "POST", As: c.creds.String(),
+	}
+	var found []string
+	for _, service := range t.catalog {
+		if service.Type != "compute" {
+			continue
+		}
+		for _, e := range service.Endpoints {
+			id := e.RegionID
+			if id == "" {
+				id = e.Region
+			}
+			if id == region && e.Interface == c.creds.Interface {
+				found = append(found, e.URL)
+			}
+		}
+	}
+	if len(found) != 1 {
+		return "", &UntrustedError{x,
+			fmt.Errorf("the catalog has %d %s compute endpoints there, not 1", len(found), c.creds.Interface),
+			"set openstack.regions to the regions that have a Nova, or OS_INTERFACE or interface to public, internal or admin"}
+	}
+	text, err := versionedCompute(found[0], strings.HasPrefix(c.creds.AuthURL, "https:"))
+	if err != nil {
+		return "", &UntrustedError{x, fmt.Errorf("the endpoint %s is not usable: %w", quote(found[0]), err), "have the catalog corrected"}
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return "", &UntrustedError{x, errors.New("the endpoint is not a URL"), "have the catalog corrected"}
+	}
+	c.hosts.allow(u)
+	return text, nil
+}
+
+// versionedCompute completes an endpoint to version 2.1. It is made by hand,
+// because discovery costs a request and trusts its answer with the next URL.
+func versionedCompute(endpoint string, secure bool) (string, error) {
+	u, err := parseEndpoint(endpoint)
+	if err != nil {
+		return "", err
+	}
+	if secure && u.Scheme != "https" {
+		return "", errors.New("it is not https, as Keystone is")
+	}
+	u.Path = strings.TrimRight(u.Path, "/")
+	last, before := path.Base(u.Path), path.Base(path.Dir(u.Path))
+	switch {
+	case last == "v2.1", before == "v2.1": // before a project id
+	case last == "v2", before == "v2":
+		return "", errors.New("version 2 has no microversions: it should be v2.1")
+	default:
+		u.Path += "/v2.1"
+	}
+	return u.String(), nil
+}

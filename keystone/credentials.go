@@ -1,0 +1,346 @@
+package keystone
+
+import (
+	"cmp"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Credentials are what a log-in needs, and where they are from. They print
+// without their secrets, with every verb of package fmt and in logs. [Find]
+// makes them.
+type Credentials struct {
+	// Source is where they are from, for messages: a file, a cloud of a
+	// clouds.yaml, the environment.
+	Source string
+	// Warnings are what an operator should know about them in each run: a file
+	// that all may read, TLS that is not verified.
+	Warnings []string
+	// Maintenance is the value of the key of that name in a credentials file,
+	// or nil.
+	Maintenance *yaml.Node
+
+	// AuthURL is Keystone's, and ends in /v3.
+	AuthURL string
+	// Interface is which endpoints of the catalog count: public, internal or
+	// admin.
+	Interface string
+
+	user        identity
+	password    secret
+	application application
+	scope       scope
+
+	caCert, clientCert, clientKey string // paths of PEM files, or empty
+	insecure                      bool
+}
+
+// identity is a user, by id or by name and domain.
+type identity struct{ id, name, domainID, domainName string }
+
+// application is an application credential, by id or by name and user.
+type application struct {
+	id, name string
+	secret   secret
+}
+
+func (a application) given() bool { return a.id != "" || a.name != "" }
+
+// scope is what a token is for. An application credential's scope is its own
+// project and is not asked for, so it is empty.
+type scope struct {
+	projectID, projectName string
+	domainID, domainName   string // of projectName, or the scope itself
+	system                 bool
+}
+
+// User is who logs in, for messages.
+func (c Credentials) User() string {
+	user := cmp.Or(c.user.name, c.user.id)
+	if c.application.given() {
+		return "application credential " + quote(cmp.Or(c.application.name, c.application.id))
+	}
+	return "user " + quote(user)
+}
+
+// String names the user and the source.
+func (c Credentials) String() string { return c.User() + " from " + c.Source }
+
+// GoString is String, so that %#v shows no secret either.
+func (c Credentials) GoString() string { return "keystone.Credentials(" + c.String() + ")" }
+
+// LogValue is String as a [slog.Value].
+func (c Credentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// Sources are the places where [Find] looks.
+type Sources struct {
+	Cloud       string // name of a cloud in clouds.yaml: --os-cloud, OS_CLOUD, openstack.cloud
+	File        string // a YAML file of OS_* keys: --credentials, openstack.credentials
+	DefaultFile string // the same, where there is such a file: /etc/novaobserver.yaml
+	// Getenv gives the environment, usually [os.Getenv].
+	Getenv func(string) string
+}
+
+const fourWays = "give --os-cloud NAME with a clouds.yaml, or --credentials FILE with OS_* keys in YAML, " +
+	"or put that file at /etc/novaobserver.yaml, or set OS_AUTH_URL and the other OS_* variables of an openrc"
+
+// Find gives the credentials of the first source that is set: Cloud, File,
+// DefaultFile, the environment. A source that is set and not usable is an
+// error, not a reason to go on with the next. The error is a
+// [*CredentialsError].
+func Find(from Sources) (Credentials, error) {
+	if from.Cloud != "" {
+		return fromCloudsYAML(from.Cloud, from.Getenv)
+	}
+	if from.File != "" {
+		return fromFile(from.File, from.Getenv)
+	}
+	if from.DefaultFile != "" {
+		switch _, err := os.Stat(from.DefaultFile); {
+		case err == nil:
+			return fromFile(from.DefaultFile, from.Getenv)
+		case !errors.Is(err, fs.ErrNotExist):
+			return Credentials{}, unusable(from.DefaultFile, err, "make it readable for this user")
+		}
+	}
+	return fromEnvironment(from.Getenv)
+}
+
+// settings are credentials as they are written down. The three sources have the
+// same, under names of their own.
+type settings struct {
+	authURL, authType, identityAPIVersion     string
+	username, userID, password                string
+	userDomainName, userDomainID              string
+	projectName, projectID                    string
+	projectDomainName, projectDomainID        string
+	domainName, domainID, defaultDomain       string
+	systemScope                               string
+	applicationID, applicationName, appSecret string
+	endpointInterface                         string
+	caCert, clientCert, clientKey             string
+	insecure                                  bool
+}
+
+// credentials checks the settings. What does not fit together is an error,
+// because to choose would be to guess on whose behalf to ask.
+func (s settings) credentials(source string) (Credentials, error) {
+	c := Credentials{
+		Source:     source,
+		user:       s.user(),
+		password:   newSecret(s.password),
+		caCert:     s.caCert,
+		clientCert: s.clientCert,
+		clientKey:  s.clientKey,
+		insecure:   s.insecure,
+		application: application{
+			id:     s.applicationID,
+			name:   s.applicationName,
+			secret: newSecret(s.appSecret),
+		},
+	}
+	var problems []error
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+
+	var err error
+	if c.AuthURL, err = identityURL(s.authURL); err != nil {
+		problems = append(problems, err)
+	}
+	if c.Interface, err = endpointInterface(s.endpointInterface); err != nil {
+		problems = append(problems, err)
+	}
+	if v := strings.TrimPrefix(s.identityAPIVersion, "v"); v != "" && v != "3" && !strings.HasPrefix(v, "3.") {
+		problem("the identity API version is %s, only 3 is supported", quote(s.identityAPIVersion))
+	}
+	switch s.authType {
+	case "":
+	case "password", "v3password":
+		if c.application.given() {
+			problem("the auth type is %s, but an application credential is given", s.authType)
+		}
+	case "v3applicationcredential":
+		if !c.application.given() {
+			problem("the auth type is %s, but no application credential is given", s.authType)
+		}
+	default:
+		problem("the auth type %s is not supported, only password and v3applicationcredential are", quote(s.authType))
+	}
+	if (s.clientCert == "") != (s.clientKey == "") {
+		problem("a client certificate needs both its cert and its key")
+	}
+	if s.systemScope != "" && s.systemScope != "all" {
+		problem("the system scope is %s, only all exists", quote(s.systemScope))
+	}
+
+	if c.application.given() {
+		if s.appSecret == "" {
+			problem("the application credential has no secret")
+		}
+		if s.password != "" {
+			problem("both a password and an application credential are given")
+		}
+		if c.application.id == "" && c.user == (identity{}) {
+			problem("an application credential that is given by name needs its user")
+		}
+		if s.projectID != "" || s.projectName != "" || s.domainID != "" || s.domainName != "" || s.systemScope != "" {
+			problem("an application credential is for its own project, and takes no project, domain or system scope")
+		}
+	} else {
+		if c.user == (identity{}) {
+			problem("no user is given")
+		}
+		if s.password == "" {
+			problem("no password is given")
+		}
+		if c.scope, err = s.scope(); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if len(problems) > 0 {
+		return Credentials{}, unusable(source, errors.Join(problems...), "")
+	}
+	if c.insecure {
+		c.Warnings = append(c.Warnings, fmt.Sprintf(
+			"the certificates of the cloud are not verified, because %s says so: give a cacert instead", source))
+	}
+	return c, nil
+}
+
+func (s settings) user() identity {
+	if s.userID != "" {
+		return identity{id: s.userID}
+	}
+	if s.username == "" {
+		return identity{}
+	}
+	u := identity{name: s.username}
+	u.domainID, u.domainName = s.domain(s.userDomainID, s.userDomainName)
+	return u
+}
+
+// domain is a user's or a project's domain: its own, else the general one, else
+// the default. One of the two results is set.
+func (s settings) domain(id, name string) (string, string) {
+	switch {
+	case id != "":
+		return id, ""
+	case name != "":
+		return "", name
+	case s.domainID != "":
+		return s.domainID, ""
+	case s.domainName != "":
+		return "", s.domainName
+	}
+	return cmp.Or(s.defaultDomain, "default"), ""
+}
+
+func (s settings) scope() (scope, error) {
+	project := s.projectID != "" || s.projectName != ""
+	switch {
+	case s.systemScope != "" && (project || s.domainID != "" || s.domainName != ""):
+		return scope{}, errors.New("both a system scope and a project or domain are given")
+	case s.systemScope != "":
+		return scope{system: true}, nil
+	case s.projectID != "":
+		return scope{projectID: s.projectID}, nil
+	case project:
+		domainID, domainName := s.domain(s.projectDomainID, s.projectDomainName)
+		return scope{projectName: s.projectName, domainID: domainID, domainName: domainName}, nil
+	case s.domainID != "":
+		return scope{domainID: s.domainID}, nil
+	case s.domainName != "":
+		return scope{domainName: s.domainName}, nil
+	}
+	return scope{}, errors.New("no scope is given: neither a project, nor a domain, nor the system")
+}
+
+// identityURL is where version 3 of the Identity API is. It is made by hand
+// because discovery costs a request and trusts its answer with the next URL.
+func identityURL(text string) (string, error) {
+	if text == "" {
+		return "", errors.New("no auth URL is given")
+	}
+	u, err := parseEndpoint(text)
+	if err != nil {
+		return "", fmt.Errorf("the auth URL is not usable: %w", err)
+	}
+	path := strings.TrimRight(u.Path, "/")
+	if strings.HasSuffix(path, "/v2.0") {
+		return "", errors.New("the auth URL ends in /v2.0, which Keystone no longer has: use /v3")
+	}
+	if !strings.HasSuffix(path, "/v3") {
+		path += "/v3"
+	}
+	u.Path = path
+	return u.String(), nil
+}
+
+// parseEndpoint takes http and https URLs of a host and a path. The error does
+// not show the URL, for it may hold a password.
+func parseEndpoint(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return nil, errors.New("it is not a URL")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, errors.New("it begins neither with http:// nor with https://")
+	case u.User != nil:
+		return nil, errors.New("it holds a user or password")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, errors.New("it has a query or a fragment")
+	case u.Hostname() == "" || strings.Trim(u.Host, hostBytes) != "" || u.RawPath != "":
+		return nil, errors.New("it has an odd host or path")
+	}
+	return u, nil
+}
+
+const hostBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:[]"
+
+// endpointInterface takes the names of interfaces that the catalog has, and
+// those with URL behind, as older files write them.
+func endpointInterface(text string) (string, error) {
+	switch strings.TrimSuffix(text, "URL") {
+	case "", "public":
+		return "public", nil
+	case "internal":
+		return "internal", nil
+	case "admin":
+		return "admin", nil
+	}
+	return "", fmt.Errorf("the interface is %s, not public, internal or admin", quote(text))
+}
+
+// tlsConfig reads the certificates.
+func (c Credentials) tlsConfig() (*tls.Config, error) {
+	config := &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: c.insecure, //nolint:gosec // asked for by the operator, and warned about in each run
+	}
+	if c.caCert != "" {
+		pem, err := os.ReadFile(c.caCert)
+		if err != nil {
+			return nil, unusable(c.Source, fmt.Errorf("cannot read the cacert: %w", err), "")
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, unusable(c.Source, fmt.Errorf("no certificate is in the cacert %s", quote(c.caCert)), "")
+		}
+	}
+	if c.clientCert != "" {
+		pair, err := tls.LoadX509KeyPair(c.clientCert, c.clientKey)
+		if err != nil {
+			return nil, unusable(c.Source, fmt.Errorf("cannot use the client certificate: %w", err), "")
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config, nil
+}

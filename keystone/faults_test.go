@@ -1,0 +1,296 @@
+package keystone
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nfs-exportd/exports"
+	"nfs-exportd/keystone/keystonetest"
+)
+
+// class is what an error asks for.
+func class(err error) string {
+	var (
+		refused     *RefusedError
+		unavailable *UnavailableError
+		untrusted   *UntrustedError
+		credentials *CredentialsError
+	)
+	switch {
+	case err == nil:
+		return "complete"
+	case errors.Is(err, context.Canceled):
+		return "canceled"
+	case errors.As(err, &refused):
+		return "refused"
+	case errors.As(err, &unavailable):
+		return "unavailable"
+	case errors.As(err, &untrusted):
+		return "untrusted"
+	case errors.As(err, &credentials):
+		return "credentials"
+	}
+	return "untyped"
+}
+
+// wantClass is what becomes of a fault: what cannot be trusted, unless a line
+// here says otherwise.
+func wantClass(w *world, small bool, fault keystonetest.NamedFault, kind keystonetest.Kind) string {
+	name := fault.Name
+	has := func(prefixes ...string) bool {
+		for _, p := range prefixes {
+			if strings.HasPrefix(name, p) {
+				return true
+			}
+		}
+		return false
+	}
+	nova := kind == keystonetest.CellProbe || kind == keystonetest.Instances
+	switch {
+	case name == "reset-in-body" && kind == keystonetest.ReLogIn:
+		return "complete" // to the cloud, the next is a log-in like any other
+	case has("reset-", "closed-", "black-hole", "stall", "slow-drip", "status-429", "status-50", "status-51"):
+		return "unavailable"
+	case name == "status-401":
+		return "refused"
+	case name == "status-403" && (kind == keystonetest.Projects || kind == keystonetest.AuthProjects || kind == keystonetest.OneProject):
+		return "complete" // with less in sight
+	case name == "status-403":
+		return "refused"
+	case name == "instance-unknown":
+		return "unavailable"
+	case name == "instance-other-tenant" && !w.reader:
+		return "refused" // as if project_id were passed over
+	case name == "token-expired":
+		if kind == keystonetest.LogIn {
+			return "complete" // the second log-in does it
+		}
+		return "refused"
+	case name == "token-expired-claim", name == "token-expires":
+		return "complete"
+	case has("page-") && w.reader && !small:
+		return "refused" // there are two pages, and no right to see cells
+	case has("truncated") && (kind == keystonetest.Projects || kind == keystonetest.AuthProjects):
+		return "complete" // asked one by one, with less in sight
+	case name == "list-empty" && kind == keystonetest.AuthProjects:
+		return "complete" // with nothing in sight
+	case has("next-", "page-short") && nova:
+		return "complete" // own markers
+	}
+	return "untrusted"
+}
+
+// TestFaults breaks every kind of request in every way there is. The result is
+// the error that is due, or everything, or some projects out of sight; it is
+// never an instance or a project less.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	for _, fault := range keystonetest.Faults() {
+		for _, kind := range keystonetest.Kinds() {
+			for _, reader := range []bool{false, true} {
+				for _, small := range []bool{false, true} {
+					// Those that are asked, and answered with success before the fault.
+					if kind == keystonetest.Version || !fault.Applies(kind) ||
+						!reader && (kind == keystonetest.AuthProjects || kind == keystonetest.Rescope) ||
+						reader && (kind == keystonetest.Projects || kind == keystonetest.OneProject) ||
+						reader && kind == keystonetest.CellProbe && !small ||
+						small && kind != keystonetest.CellProbe && kind != keystonetest.Instances {
+						continue
+					}
+					name := fault.Name + "/" + string(kind)
+					if reader {
+						name += "/reader"
+					}
+					if small {
+						name += "/paged"
+					}
+					t.Run(name, func(t *testing.T) {
+						t.Parallel()
+						w := newWorld(t)
+						w.reader = reader
+						if small {
+							w.paged()
+						}
+						w.opts.Listing = AllProjects
+						if reader {
+							w.opts.Listing = PerProject
+						}
+						testFault(t, w, small, fault, kind)
+					})
+				}
+			}
+		}
+	}
+}
+
+func testFault(t *testing.T, w *world, small bool, fault keystonetest.NamedFault, kind keystonetest.Kind) {
+	w.opts.maxBody = 128 << 10
+	switch fault.Name {
+	case "black-hole", "stall-in-body", "slow-drip":
+		w.opts.RequestTimeout = 100 * time.Millisecond
+	}
+	if kind == keystonetest.OneProject {
+		w.Configure(func(s *keystonetest.Settings) { s.ListLimit = 1 })
+		w.opts.Regions = []string{"RegionOne", "RegionTwo"}
+	}
+	if kind == keystonetest.ReLogIn {
+		expires, _ := keystonetest.FaultNamed("status-401")
+		w.Inject(keystonetest.Fault{Kind: keystonetest.Regions, Times: 1, Do: expires.Do})
+	}
+	broken := fault.On(kind)
+	if fault.Name == "token-expires" {
+		broken.Times = 1
+	}
+	injected := w.Inject(broken)
+	want := w.healthy()
+
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	got, err := w.read(ctx, everything())
+
+	if injected.Hits() == 0 {
+		t.Fatalf("the fault was not met: %v", w.Requests())
+	}
+	if want := wantClass(w, small, fault, kind); class(err) != want {
+		t.Errorf("%s, want %s: %v\n%v", class(err), want, err, w.Requests())
+	}
+	if err != nil {
+		if diff := cmp.Diff(exports.Inventory{}, got, sameAddr); diff != "" {
+			t.Errorf("an inventory besides the error: %s", diff)
+		}
+		w.noSecrets(t, "the error", err.Error())
+		if text := err.Error(); strings.ContainsAny(text, "\n\x1b") {
+			t.Errorf("the error has odd bytes: %q", text)
+		}
+	} else {
+		nothingLost(t, want, withoutWhy(got))
+	}
+	w.noSecrets(t, "the log", w.log.String())
+	w.onlyKnownHosts(t)
+	if fault.Name == "status-401" || fault.Name == "status-403" {
+		if n := w.Count(keystonetest.LogIn, keystonetest.ReLogIn); n > 2 || kind == keystonetest.LogIn && n > 1 {
+			t.Errorf("%d log-ins", n)
+		}
+	}
+}
+
+// nothingLost compares but for projects that are out of sight.
+func nothingLost(t *testing.T, want, got exports.Inventory) {
+	t.Helper()
+	for _, each := range []struct{ want, got map[string]exports.Project }{
+		{want.Projects, got.Projects}, {want.IDs, got.IDs},
+	} {
+		for key, p := range each.want {
+			found, ok := each.got[key]
+			if ok && found.Sight == exports.Hidden {
+				continue
+			}
+			if diff := cmp.Diff(p, found, sameAddr); diff != "" {
+				t.Errorf("project %s: -want +got:\n%s", key, diff)
+			}
+		}
+	}
+}
+
+func TestRefusedLoginIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).asReader()
+	w.AddUser(keystonetest.User{Name: "reader", Password: "another"})
+	if _, err := w.read(t.Context(), everything()); class(err) != "refused" {
+		t.Errorf("%s: %v", class(err), err)
+	}
+	if got := len(w.Requests()); got != 1 {
+		t.Errorf("%d requests, want 1", got)
+	}
+}
+
+// TestTokenTakenBack takes every token back while many requests are under way,
+// and then the right to log in.
+func TestTokenTakenBack(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		locked bool
+		want   string
+	}{
+		{"once", false, "complete"},
+		{"and the password does not count any more", true, "refused"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			var wanted Wanted
+			for n := range 40 {
+				p := w.AddProject(keystonetest.Project{Name: "p" + string(rune('A'+n))})
+				wanted.Keys = append(wanted.Keys, p.ID)
+			}
+			w.Inject(keystonetest.Fault{Kind: keystonetest.Instances, Nth: 10, Times: 1,
+				Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+					w.ExpireTokens()
+					if test.locked {
+						w.AddUser(keystonetest.User{Name: "admin", Password: "another"})
+					}
+					next.ServeHTTP(rw, r)
+				}})
+			_, err := w.read(t.Context(), wanted)
+			if class(err) != test.want {
+				t.Errorf("%s, want %s: %v", class(err), test.want, err)
+			}
+			if got := w.Count(keystonetest.LogIn, keystonetest.ReLogIn); got != 2 {
+				t.Errorf("%d log-ins, want 2", got)
+			}
+		})
+	}
+}
+
+// TestRetry has a request go wrong a few times, and then right.
+func TestRetry(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		fault string
+		times int
+		want  string
+	}{
+		{"status-503", 3, "complete"},
+		{"status-503", 4, "unavailable"},
+		{"status-502-html", 1, "complete"},
+		{"status-504-html", 1, "complete"},
+		{"status-429", 2, "complete"},
+		{"status-429-retry-after", 2, "complete"},
+		{"status-429-retry-after-hour", 1, "unavailable"},
+		{"reset-before-body", 1, "complete"},
+		{"reset-in-body", 1, "complete"},
+		{"closed-before-body", 1, "complete"},
+		{"status-500", 1, "unavailable"},
+		{"body-short", 1, "untrusted"},
+		{"status-403", 1, "refused"},
+	} {
+		t.Run(test.fault, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.opts.Listing = AllProjects
+			fault, _ := keystonetest.FaultNamed(test.fault)
+			w.Inject(keystonetest.Fault{Kind: keystonetest.Regions, Times: test.times, Do: fault.Do})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			_, err := w.read(ctx, everything())
+			if class(err) != test.want {
+				t.Errorf("%s, want %s: %v", class(err), test.want, err)
+			}
+			for _, d := range w.waited {
+				if d < 250*time.Millisecond || d > 2*time.Second {
+					t.Errorf("waited %s", d)
+				}
+				if test.fault == "status-429-retry-after" && d < time.Second {
+					t.Errorf("waited %s, Retry-After is 1 s", d)
+				}
+			}
+		})
+	}
+}

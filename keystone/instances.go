@@ -1,0 +1,348 @@
+package keystone
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"nfs-exportd/exports"
+)
+
+const (
+	// maxPages is where a listing is taken for one without an end.
+	maxPages = 10000
+	// listings is how often a listing begins anew because the instance that the
+	// next page is asked for by was deleted meanwhile.
+	listings = 3
+)
+
+// listInstances gives all instances of the projects, which are by id, in all
+// regions. The result is by project id, each list in order of region and id.
+//
+// Nova leaves instances in a cell that is down out of an ordinary answer. It
+// tells of them, as stubs with the status UNKNOWN, only with microversion 2.69
+// or later, without any parameter but all_tenants, and as long as the page is
+// not full (servers.py, _is_cell_down_supported, and compute/api.py, get_all).
+// So what a listing lacks has to be proved absent by requests of that form.
+func (c *Client) listInstances(ctx context.Context, projects map[string]exports.Project) (map[string][]exports.Instance, error) {
+	result := map[string][]exports.Instance{}
+	if len(projects) == 0 {
+		return result, nil
+	}
+	regions, err := c.findRegions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var served []exports.Project
+	for _, p := range projects {
+		served = append(served, p)
+	}
+	slices.SortFunc(served, func(a, b exports.Project) int { return cmp.Compare(a.ID, b.ID) })
+
+	var listed [][]exports.Instance
+	if c.opts.Listing != PerProject {
+		listed, err = c.listAllProjects(ctx, regions, served)
+		refused, ok := errors.AsType[*RefusedError](err)
+		if c.opts.Listing == AllProjects || !ok || refused.Status == http.StatusUnauthorized {
+			return byProject(served, listed), err
+		}
+		c.opts.Log.InfoContext(ctx, "listing each project with a token for it", "because", err.Error())
+	}
+	listed, err = c.listPerProject(ctx, regions, served)
+	return byProject(served, listed), err
+}
+
+// byProject joins the listings, of which each project has one for each region.
+func byProject(served []exports.Project, listed [][]exports.Instance) map[string][]exports.Instance {
+	result := map[string][]exports.Instance{}
+	for i, instances := range listed {
+		id := served[i%len(served)].ID
+		result[id] = append(result[id], instances...)
+	}
+	for _, instances := range result {
+		slices.SortFunc(instances, func(a, b exports.Instance) int {
+			return cmp.Or(cmp.Compare(a.Region, b.Region), cmp.Compare(a.ID, b.ID))
+		})
+	}
+	return result
+}
+
+// nova is Nova in a region, for the holder of one token.
+type nova struct {
+	client  *Client
+	session *session
+	region  string
+	url     string
+}
+
+func (c *Client) nova(s *session, region string) (nova, error) {
+	t, err := s.current()
+	if err != nil {
+		return nova{}, err
+	}
+	text, err := c.computeURL(t, region)
+	return nova{c, s, region, text}, err
+}
+
+// listAllProjects lists with all_tenants and project_id. Cells are looked at
+// before and after. The result has len(served) listings for each region.
+func (c *Client) listAllProjects(ctx context.Context, regions []string, served []exports.Project) ([][]exports.Instance, error) {
+	listed := make([][]exports.Instance, len(regions)*len(served))
+	err := parallel(ctx, len(regions), func(ctx context.Context, r int) error {
+		n, err := c.nova(c.root, regions[r])
+		if err != nil {
+			return err
+		}
+		if err := n.probeAll(ctx); err != nil {
+			return err
+		}
+		err = parallel(ctx, len(served), func(ctx context.Context, i int) error {
+			query := url.Values{"all_tenants": {"1"}, "project_id": {served[i].ID}}
+			var err error
+			listed[r*len(served)+i], err = n.list(ctx, served[i], query, allPages)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return n.probeAll(ctx)
+	})
+	return listed, err
+}
+
+// listPerProject lists with a token for each project. The result is as
+// listAllProjects has it.
+func (c *Client) listPerProject(ctx context.Context, regions []string, served []exports.Project) ([][]exports.Instance, error) {
+	listed := make([][]exports.Instance, len(regions)*len(served))
+	first, err := c.forRescoping(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = parallel(ctx, len(served), func(ctx context.Context, i int) error {
+		s, err := c.projectSession(ctx, first, served[i])
+		if err != nil {
+			return err
+		}
+		return parallel(ctx, len(regions), func(ctx context.Context, r int) error {
+			n, err := c.nova(s, regions[r])
+			if err != nil {
+				return err
+			}
+			listed[r*len(served)+i], err = n.listOwn(ctx, served[i])
+			return err
+		})
+	})
+	return listed, err
+}
+
+// projectSession is a session for a project: the first one, where it is for that
+// project.
+func (c *Client) projectSession(ctx context.Context, first *session, p exports.Project) (*session, error) {
+	t, err := first.current()
+	if err != nil {
+		return nil, err
+	}
+	if t.projectID == p.ID {
+		return first, nil
+	}
+	if c.creds.application.given() {
+		return nil, &RefusedError{
+			Exchange{Op: fmt.Sprintf("list the instances of project %s (%s)", quote(p.Name), plain(p.ID)),
+				Method: http.MethodPost, URL: c.creds.AuthURL + "/auth/tokens", As: c.creds.String()},
+			fmt.Errorf("an application credential is for its own project alone, here %s", quote(t.projectID)),
+			"use a user and password with a role on each project, or give the application credential the right to list the " +
+				"instances of all projects (os_compute_api:servers:detail:get_all_tenants)",
+		}
+	}
+	s := &session{login: func(ctx context.Context) (*token, error) { return c.rescope(ctx, first, p.ID, p.Name) }}
+	s.token, err = s.login(ctx)
+	return s, err
+}
+
+// listOwn lists the project of the session. The first request has no parameter,
+// so that its answer shows every instance in a cell that is down: of itself it
+// proves the listing, unless the page is full.
+func (n nova) listOwn(ctx context.Context, p exports.Project) ([]exports.Instance, error) {
+	instances, err := n.list(ctx, p, nil, onePage)
+	if !errors.Is(err, errFullPage) {
+		return instances, err
+	}
+	why := fmt.Sprintf("project %s (%s) has more instances than Nova puts on a page", quote(p.Name), plain(p.ID))
+	if err := n.probeServices(ctx, why); err != nil {
+		return nil, err
+	}
+	if instances, err = n.list(ctx, p, nil, allPages); err != nil {
+		return nil, err
+	}
+	return instances, n.probeServices(ctx, why)
+}
+
+// probeAll is an error if a cell is down, or may be.
+func (n nova) probeAll(ctx context.Context) error {
+	page, err := n.page(ctx, fmt.Sprintf("look for cells of region %s that are down", quote(n.region)),
+		"/servers?all_tenants=1", false, allTenantsNext)
+	if err != nil || !page.full {
+		return err
+	}
+	return n.probeServices(ctx, "the region has more instances than Nova puts on a page")
+}
+
+// probeServices is an error if a cell with hosts is down. Nova makes up a
+// service with the status UNKNOWN for each host that is mapped to such a cell
+// (compute/api.py, service_get_all).
+func (n nova) probeServices(ctx context.Context, why string) error {
+	down := 0
+	var x Exchange
+	err := n.client.get(ctx, n.session, computeOf, call{
+		op:   fmt.Sprintf("look for cells of region %s that are down", quote(n.region)),
+		url:  n.url + "/os-services",
+		next: "allow os_compute_api:os-services:list, without which it cannot be known whether a cell is down: " + why,
+		use: func(a *answer) (err error) {
+			if err := sameMicroversion(a.header); err != nil {
+				return err
+			}
+			x = a.Exchange
+			down, err = decodeServices(a.body.Bytes())
+			return err
+		},
+	})
+	if err == nil && down > 0 {
+		return n.cellDown(x, fmt.Sprintf("%d hosts", down))
+	}
+	return err
+}
+
+func (n nova) cellDown(x Exchange, what string) error {
+	return &UnavailableError{x,
+		fmt.Errorf("a Nova cell of region %s is down: %s are UNKNOWN, and others may be missing", quote(n.region), what),
+		"nothing was changed; wait until the cell's database is back"}
+}
+
+// extent is how much a listing reads.
+type extent int
+
+const (
+	allPages extent = iota
+	onePage         // and errFullPage if there are more
+)
+
+var (
+	errFullPage   = errors.New("there is more than one page")
+	errMarkerGone = errors.New("the instance that the next page is asked for by is gone")
+)
+
+// list gives all instances of a project in a region.
+func (n nova) list(ctx context.Context, p exports.Project, query url.Values, how extent) ([]exports.Instance, error) {
+	for i := 1; ; i++ {
+		instances, err := n.listOnce(ctx, p, query, how)
+		if !errors.Is(err, errMarkerGone) || i == listings {
+			return instances, err
+		}
+	}
+}
+
+// listOnce reads pages until one is empty. A short page is not the end: Nova
+// takes doubled instances out of a page after it has counted them.
+func (n nova) listOnce(ctx context.Context, p exports.Project, query url.Values, how extent) ([]exports.Instance, error) {
+	op := fmt.Sprintf("list the instances of project %s (%s) in region %s", quote(p.Name), plain(p.ID), quote(n.region))
+	right := "allow os_compute_api:servers:detail to those with a role on the project"
+	if query.Has("all_tenants") {
+		right = allTenantsNext
+	}
+	var instances []exports.Instance
+	seen := map[string]bool{}
+	next := url.Values{}
+	maps.Copy(next, query)
+	linked := false // the page before had a link to this one
+	for range maxPages {
+		path := "/servers/detail"
+		if len(next) > 0 {
+			path += "?" + next.Encode()
+		}
+		marker := next.Get("marker")
+		page, err := n.page(ctx, op, path, true, right)
+		switch {
+		case marker != "" && isStatus(err, http.StatusBadRequest):
+			return nil, fmt.Errorf("%w: %w", errMarkerGone, err)
+		case err != nil:
+			return nil, err
+		case len(page.servers) == 0 && linked:
+			linked = false // a link to nothing: ask again
+			continue
+		case len(page.servers) == 0:
+			return instances, nil
+		case how == onePage && (page.full || marker != ""):
+			return nil, errFullPage
+		}
+		linked = page.full
+		for _, s := range page.servers {
+			switch {
+			case s.projectID != p.ID && query.Has("all_tenants"):
+				return nil, n.notFiltered(op, path)
+			case s.projectID != p.ID:
+				return nil, n.odd(op, path, fmt.Errorf("instance %s is of project %s", quote(s.ID), quote(s.projectID)))
+			case seen[s.ID]:
+				return nil, n.odd(op, path, fmt.Errorf("instance %s is there twice", quote(s.ID)))
+			}
+			seen[s.ID] = true
+			instances = append(instances, s.Instance)
+		}
+		next.Set("marker", page.servers[len(page.servers)-1].ID)
+	}
+	return nil, n.odd(op, "/servers/detail", fmt.Errorf("after %d pages there is still no end", maxPages))
+}
+
+// page makes one request for a page of servers, and takes no stub.
+func (n nova) page(ctx context.Context, op, path string, detail bool, next string) (page serverPage, err error) {
+	err = n.client.get(ctx, n.session, computeOf, call{
+		op:   op,
+		url:  n.url + path,
+		next: next,
+		use: func(a *answer) (err error) {
+			// An older Nova, or a proxy that drops the header, shows no stubs.
+			if err := sameMicroversion(a.header); err != nil {
+				return err
+			}
+			if page, err = decodeServers(a.json, n.region, detail); err != nil {
+				return err
+			}
+			if page.stubs > 0 {
+				return n.cellDown(a.Exchange, fmt.Sprintf("%d instances", page.stubs))
+			}
+			return nil
+		},
+	})
+	return page, err
+}
+
+const allTenantsNext = "allow os_compute_api:servers:index:get_all_tenants and :detail:get_all_tenants, " +
+	"or set openstack.listing to per-project and give the user a role on each project"
+
+func sameMicroversion(header http.Header) error {
+	for _, value := range header.Values("OpenStack-API-Version") {
+		if value == "compute "+microversion {
+			return nil
+		}
+	}
+	return fmt.Errorf("it does not say that it is of microversion %s, so that it may hide cells that are down", microversion)
+}
+
+func (n nova) exchange(op, path string) Exchange {
+	return Exchange{Op: op, Method: http.MethodGet, URL: plain(n.url + path), As: n.client.creds.String(), Status: http.StatusOK}
+}
+
+func (n nova) odd(op, path string, err error) error {
+	return &UntrustedError{n.exchange(op, path), fmt.Errorf("the answer cannot be trusted: %w", err), brokenCloud}
+}
+
+// notFiltered is about Nova passing over project_id, as it does for those who
+// may not filter by it.
+func (n nova) notFiltered(op, path string) error {
+	return &RefusedError{n.exchange(op, path), errors.New("Nova passed over project_id and listed another project"),
+		"allow os_compute_api:servers:allow_all_filters, or set openstack.listing to per-project"}
+}

@@ -1,0 +1,304 @@
+package keystone
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nfs-exportd/exports"
+	"nfs-exportd/keystone/keystonetest"
+)
+
+// TestCellDown takes a cell away before the run, and before each of its requests
+// to Nova in turn. That must never end in a shorter list.
+func TestCellDown(t *testing.T) {
+	t.Parallel()
+	for _, reader := range []bool{false, true} {
+		for _, small := range []bool{false, true} {
+			t.Run(fmt.Sprintf("reader %t, paged %t", reader, small), func(t *testing.T) {
+				t.Parallel()
+				for n := range 200 {
+					w := newWorld(t)
+					w.reader = reader
+					if small {
+						w.paged()
+					}
+					want := w.healthy()
+					down := w.Inject(keystonetest.Fault{
+						Match: func(r keystonetest.Request) bool { return strings.HasPrefix(r.Path, "/compute/RegionOne/") },
+						Nth:   n, Times: 1,
+						Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+							w.CellDown("RegionOne", "cell2", true)
+							next.ServeHTTP(rw, r)
+						},
+					})
+					if n == 0 {
+						w.CellDown("RegionOne", "cell2", true)
+						down.Remove()
+					}
+					got, err := w.read(t.Context(), Wanted{Keys: []string{toolsID, "deployment-prep", "idle"}})
+					if n > 0 && down.Hits() == 0 {
+						return // there are fewer requests
+					}
+					switch class(err) {
+					case "unavailable":
+					case "complete":
+						for key, p := range withoutWhy(got).Projects {
+							if diff := cmp.Diff(want.Projects[key], p, sameAddr); diff != "" {
+								t.Errorf("down at request %d: project %s: -want +got:\n%s\n%v", n, key, diff, w.Requests())
+							}
+						}
+						if n == 0 {
+							t.Error("the cell was down all the time, and nobody saw it")
+						}
+					default:
+						t.Errorf("down at request %d: %s: %v\n%v", n, class(err), err, w.Requests())
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestCellBack has a cell that is down from the beginning and comes back before
+// each of the requests to Nova in turn.
+func TestCellBack(t *testing.T) {
+	t.Parallel()
+	for _, reader := range []bool{false, true} {
+		for _, small := range []bool{false, true} {
+			t.Run(fmt.Sprintf("reader %t, paged %t", reader, small), func(t *testing.T) {
+				t.Parallel()
+				for n := 1; ; n++ {
+					w := newWorld(t)
+					w.reader = reader
+					if small {
+						w.paged()
+					}
+					want := w.healthy()
+					w.CellDown("RegionOne", "cell2", true)
+					back := w.Inject(keystonetest.Fault{
+						Match: func(r keystonetest.Request) bool { return strings.HasPrefix(r.Path, "/compute/RegionOne/") },
+						Nth:   n, Times: 1,
+						Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+							w.CellDown("RegionOne", "cell2", false)
+							next.ServeHTTP(rw, r)
+						},
+					})
+					got, err := w.read(t.Context(), Wanted{Keys: []string{toolsID, "deployment-prep", "idle"}})
+					if back.Hits() == 0 {
+						if class(err) != "unavailable" {
+							t.Errorf("down all the time: %s: %v", class(err), err)
+						}
+						return
+					}
+					if err == nil {
+						for key, p := range withoutWhy(got).Projects {
+							if diff := cmp.Diff(want.Projects[key], p, sameAddr); diff != "" {
+								t.Errorf("back at request %d: project %s: -want +got:\n%s\n%v", n, key, diff, w.Requests())
+							}
+						}
+					} else if class(err) != "unavailable" {
+						t.Errorf("back at request %d: %s: %v", n, class(err), err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestRights has a user with some rights and not others.
+func TestRights(t *testing.T) {
+	t.Parallel()
+	admin, all := keystonetest.Anywhere("admin"), keystonetest.Anywhere("admin", "reader")
+	for _, test := range []struct {
+		name   string
+		policy keystonetest.Policy
+		small  bool
+		want   map[Listing]string
+	}{
+		{"nothing but roles", keystonetest.Policy{ListProjects: admin, AllTenants: admin, AllFilters: admin, ListServices: admin}, false,
+			map[Listing]string{Auto: "complete", AllProjects: "refused", PerProject: "complete"}},
+		{"all_tenants, but no filters", keystonetest.Policy{ListProjects: all, AllTenants: all, AllFilters: admin, ListServices: all}, false,
+			map[Listing]string{Auto: "complete", AllProjects: "refused", PerProject: "complete"}},
+		{"all_tenants and filters", keystonetest.Policy{ListProjects: all, AllTenants: all, AllFilters: all, ListServices: admin}, false,
+			map[Listing]string{Auto: "complete", AllProjects: "complete", PerProject: "complete"}},
+		{"pages are full, and cells cannot be seen", keystonetest.Policy{ListProjects: all, AllTenants: all, AllFilters: all, ListServices: admin}, true,
+			map[Listing]string{Auto: "refused", AllProjects: "refused", PerProject: "refused"}},
+		{"pages are full, and cells can be seen", keystonetest.Policy{ListProjects: all, AllTenants: all, AllFilters: all, ListServices: all}, true,
+			map[Listing]string{Auto: "complete", AllProjects: "complete", PerProject: "complete"}},
+	} {
+		for listing, want := range test.want {
+			t.Run(test.name+"/"+string(listing), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t).asReader()
+				w.Configure(func(s *keystonetest.Settings) {
+					s.Policy = test.policy
+					if test.small {
+						s.PageSize = 2
+					}
+				})
+				w.opts.Listing = listing
+				got, err := w.read(t.Context(), Wanted{Keys: []string{toolsID, "deployment-prep", "idle"}})
+				if class(err) != want {
+					t.Fatalf("%s, want %s: %v\n%v", class(err), want, err, w.Requests())
+				}
+				if err != nil {
+					return
+				}
+				healthy := w.healthy()
+				for key, p := range withoutWhy(got).Projects {
+					if diff := cmp.Diff(healthy.Projects[key], p, sameAddr); diff != "" {
+						t.Errorf("project %s: -want +got:\n%s", key, diff)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestNoRole takes the role on one served project away.
+func TestNoRole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).asReader()
+	w.Configure(func(s *keystonetest.Settings) { s.Policy.ListProjects = keystonetest.Anywhere("reader") })
+	w.RemoveRole("reader", "deployment-prep", "reader")
+	_, err := w.read(t.Context(), everything())
+	if class(err) != "refused" || !strings.Contains(err.Error(), `"deployment-prep"`) {
+		t.Errorf("%s: %v", class(err), err)
+	}
+}
+
+// TestBudget counts requests, of which there are to be no more than a page and
+// the empty page that ends it for each project, and a few besides.
+func TestBudget(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		reader bool
+		atMost int
+		logins int
+	}{{false, 410, 1}, {true, 610, 1}} {
+		t.Run(fmt.Sprintf("reader %t", test.reader), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.RemoveRegion("RegionTwo")
+			w.reader = test.reader
+			w.opts.Concurrency = 6
+			var wanted Wanted
+			for n := range 200 {
+				p := w.AddProject(keystonetest.Project{Name: fmt.Sprintf("many-%d", n)})
+				w.AddRole("reader", p.ID, "reader")
+				w.AddInstance(keystonetest.Instance{Name: "one", ProjectID: p.ID})
+				wanted.Keys = append(wanted.Keys, p.Name)
+				wanted.IDs = append(wanted.IDs, p.ID)
+			}
+			inventory := w.mustRead(t, wanted)
+			for key, p := range inventory.Projects {
+				if len(p.Instances) != 1 {
+					t.Errorf("project %s has %d instances", key, len(p.Instances))
+				}
+			}
+			if got := w.Count(); got > test.atMost {
+				t.Errorf("%d requests, want at most %d", got, test.atMost)
+			}
+			if got := w.Count(keystonetest.LogIn, keystonetest.ReLogIn); got != test.logins {
+				t.Errorf("%d log-ins, want %d", got, test.logins)
+			}
+			if got := w.Peak(); got > 6 {
+				t.Errorf("%d requests at a time, want at most 6", got)
+			}
+			for _, r := range w.Requests() {
+				if !strings.HasPrefix(r.UserAgent, "nfs-exportd/test gophercloud/") {
+					t.Fatalf("User-Agent %q", r.UserAgent)
+				}
+			}
+		})
+	}
+}
+
+// TestMarkerGone deletes an instance between the page that it is the last of and
+// the next.
+func TestMarkerGone(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		times int
+		want  string
+	}{{1, "complete"}, {2, "complete"}, {0, "untrusted"}} {
+		w := newWorld(t).paged()
+		fault, _ := keystonetest.FaultNamed("marker-unknown")
+		w.Inject(keystonetest.Fault{Kind: keystonetest.Instances, Project: toolsID, Region: "RegionOne", Times: test.times,
+			Match: func(r keystonetest.Request) bool { return r.Marker != "" }, Do: fault.Do})
+		got, err := w.read(t.Context(), Wanted{Keys: []string{"tools"}})
+		if class(err) != test.want {
+			t.Errorf("gone %d times: %s, want %s: %v", test.times, class(err), test.want, err)
+		}
+		if err == nil && len(got.Projects["tools"].Instances) != 6 {
+			t.Errorf("gone %d times: %v", test.times, got)
+		}
+	}
+}
+
+// TestLinkToNothing has an empty page once, after a page with a link to it.
+func TestLinkToNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).paged()
+	w.Inject(keystonetest.Fault{Kind: keystonetest.Instances, Project: toolsID, Page: keystonetest.MiddlePage, Times: 1,
+		Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+			rw.Header().Set("OpenStack-API-Version", "compute 2.69")
+			keystonetest.Answer(200, `{"servers":[]}`)(rw, r, next)
+		}})
+	if got := w.mustRead(t, Wanted{Keys: []string{"tools"}}).Projects["tools"].Instances; len(got) != 6 {
+		t.Errorf("%d instances, want 6", len(got))
+	}
+}
+
+func TestNothingServed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	got := withoutWhy(w.mustRead(t, Wanted{Keys: []string{"gone", "off"}, IDs: []string{toolsID}}))
+	healthy := w.healthy()
+	want := exports.Inventory{
+		Projects: map[string]exports.Project{"gone": {Sight: exports.Absent}, "off": healthy.Projects["off"]},
+		IDs:      map[string]exports.Project{toolsID: healthy.IDs[toolsID]},
+	}
+	if diff := cmp.Diff(want, got, sameAddr); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if n := w.Count(keystonetest.CellProbe, keystonetest.Instances, keystonetest.Regions); n > 0 {
+		t.Errorf("%d requests about instances, of which none are wanted", n)
+	}
+}
+
+// TestStopped ends the context while a request is under way.
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	hole, _ := keystonetest.FaultNamed("black-hole")
+	for _, kind := range []keystonetest.Kind{keystonetest.LogIn, keystonetest.Projects, keystonetest.Instances} {
+		t.Run("canceled/"+string(kind), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			w.Inject(keystonetest.Fault{Kind: kind, Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+				cancel(fmt.Errorf("interrupted"))
+				hole.Do(rw, r, next)
+			}})
+			if _, err := w.read(ctx, everything()); class(err) != "canceled" || !strings.Contains(err.Error(), "interrupted") {
+				t.Errorf("%s: %v", class(err), err)
+			}
+		})
+		t.Run("late/"+string(kind), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.Inject(keystonetest.Fault{Kind: kind, Do: hole.Do})
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			if _, err := w.read(ctx, everything()); class(err) != "unavailable" || !strings.Contains(err.Error(), "--timeout") {
+				t.Errorf("%s: %v", class(err), err)
+			}
+		})
+	}
+}

@@ -1,0 +1,359 @@
+package keystonetest
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// compute answers a request to a Nova. The mutex is held.
+func (c *Cloud) compute(k *call) *answer {
+	r := c.region(k.Region)
+	if r == nil {
+		return notFound()
+	}
+	if k.Kind == Version {
+		return c.computeVersion(k)
+	}
+	if strings.HasPrefix(k.resource, "unversioned/") {
+		return notFound()
+	}
+	t, who, ok := c.caller(k.header.Get("X-Auth-Token"))
+	if !ok {
+		a := c.unauthorized(k)
+		a.header.Set("WWW-Authenticate", "Keystone uri='"+k.base+"/identity'")
+		return a
+	}
+	minor, bad := c.minor(k)
+	var a *answer
+	switch {
+	case bad != nil:
+		a = bad
+	case k.inPath != "" && k.inPath != t.project:
+		a = novaError(http.StatusBadRequest, fmt.Sprintf(
+			"Malformed request URL: URL's project_id '%s' doesn't match Context's project_id '%s'", k.inPath, orNone(t.project)))
+	case k.Kind == Instances, k.Kind == CellProbe && k.resource != "os-services":
+		a = c.listInstances(k, r, t, who, minor)
+	case k.Kind == CellProbe:
+		a = c.listServices(k, r, who, minor)
+	default:
+		a = notServed(k)
+	}
+	if bad == nil {
+		a.header.Set("OpenStack-API-Version", "compute 2."+strconv.Itoa(minor))
+		a.header.Set("X-OpenStack-Nova-API-Version", "2."+strconv.Itoa(minor))
+	}
+	a.header["Vary"] = []string{"OpenStack-API-Version", "X-OpenStack-Nova-API-Version"}
+	return a
+}
+
+func (c *Cloud) computeVersion(k *call) *answer {
+	root := k.base + "/compute/" + url.PathEscape(k.Region)
+	v := func(id, status, version, minimum string) map[string]any {
+		return map[string]any{
+			"id": id, "status": status, "version": version, "min_version": minimum, "updated": "2013-07-23T11:33:21Z",
+			"links": []any{map[string]any{"rel": "self", "href": root + "/" + id + "/"}},
+		}
+	}
+	v21 := v("v2.1", "CURRENT", "2."+strconv.Itoa(c.settings.MaxMicroversion), "2.1")
+	if k.resource == "versions" {
+		return jsonAnswer(http.StatusOK, map[string]any{"versions": []any{v("v2.0", "SUPPORTED", "", ""), v21}})
+	}
+	return jsonAnswer(http.StatusOK, map[string]any{"version": v21})
+}
+
+// microversion is what a request asks Nova for, "" if nothing. The newer of the
+// two headers wins, as in Nova.
+func microversion(h http.Header) string {
+	for _, v := range h.Values("OpenStack-API-Version") {
+		if service, version, ok := strings.Cut(strings.TrimSpace(v), " "); ok && service == "compute" {
+			return version
+		}
+	}
+	return h.Get("X-OpenStack-Nova-API-Version")
+}
+
+// minor is the minor number of the microversion to answer with, or the answer
+// to a version that this Nova does not have.
+func (c *Cloud) minor(k *call) (int, *answer) {
+	switch k.Microversion {
+	case "":
+		return 1, nil
+	case "latest":
+		return c.settings.MaxMicroversion, nil
+	}
+	if !regexp.MustCompile(`^[1-9]\d*\.([1-9]\d*|0)$`).MatchString(k.Microversion) {
+		return 0, novaError(http.StatusBadRequest, "API Version String "+k.Microversion+
+			" is of invalid format. Must be of format MajorNum.MinorNum.")
+	}
+	digits, two := strings.CutPrefix(k.Microversion, "2.")
+	n, err := strconv.Atoi(digits)
+	if !two || err != nil || n < 1 || n > c.settings.MaxMicroversion {
+		return 0, novaError(http.StatusNotAcceptable, fmt.Sprintf(
+			"Version %s is not supported by the API. Minimum is 2.1 and maximum is 2.%d.",
+			k.Microversion, c.settings.MaxMicroversion))
+	}
+	return n, nil
+}
+
+// filters are the parameters of a listing that count for this caller: what he
+// may not filter by is dropped without a word.
+func (c *Cloud) filters(k *call, who Caller) url.Values {
+	q := maps.Clone(k.Query)
+	for _, p := range pagingAndSorting() {
+		delete(q, p)
+	}
+	if !c.settings.Policy.AllFilters.allows(who) {
+		for name := range q {
+			if !slices.Contains([]string{"all_tenants", "name", "status", "reservation_id", "image", "flavor", "ip", "ip6",
+				"changes-since", "changes-before", "tags", "tags-any", "not-tags", "not-tags-any", "locked"}, name) {
+				delete(q, name)
+			}
+		}
+	}
+	return q
+}
+
+func pagingAndSorting() []string { return []string{"limit", "marker", "sort_key", "sort_dir"} }
+
+// filterProject is the project that a listing is for, by its parameters: "" if
+// there is none, or if the caller may not say.
+func (c *Cloud) filterProject(k *call) string {
+	_, who, ok := c.caller(k.header.Get("X-Auth-Token"))
+	if !ok {
+		return ""
+	}
+	q := c.filters(k, who)
+	if all, err := isTrue(q, "all_tenants"); err != nil || !all {
+		return ""
+	}
+	return cmpOr(q.Get("project_id"), q.Get("tenant_id"))
+}
+
+// listing is one page of instances, or the answer to a request for one that
+// cannot be served.
+type listing struct {
+	refused *answer
+	page    []*instance // up to the limit, newest first
+	stubs   []*instance // of cells that are down, after the page
+	limit   int
+	more    bool // there is an instance after the page
+}
+
+// list finds a page of instances as Nova does. The rules for cells that are
+// down are those of _is_cell_down_supported in nova/api/openstack/compute/
+// servers.py and of get_all in nova/compute/api.py.
+func (c *Cloud) list(k *call, r *region, t *token, who Caller, minor int) listing {
+	refuse := func(a *answer) listing { return listing{refused: a} }
+	q := c.filters(k, who)
+	for name := range q {
+		switch name {
+		case "all_tenants", "project_id", "tenant_id", "name", "status":
+		default:
+			return refuse(notServed(k))
+		}
+	}
+	if k.Query.Has("sort_key") || k.Query.Has("sort_dir") {
+		return refuse(notServed(k))
+	}
+
+	all, err := isTrue(q, "all_tenants")
+	if err != nil {
+		return refuse(novaError(http.StatusBadRequest, err.Error()))
+	}
+	project, nobody := t.project, false
+	if all {
+		if !c.settings.Policy.AllTenants.allows(who) {
+			list := "index"
+			if k.resource == "servers/detail" {
+				list = "detail"
+			}
+			return refuse(novaForbidden("os_compute_api:servers:" + list + ":get_all_tenants"))
+		}
+		project = cmpOr(q.Get("project_id"), q.Get("tenant_id"))
+	} else if project == "" {
+		nobody = true // a token without a project sees its user's own instances
+	}
+	limit := c.settings.PageSize
+	if s := k.Query.Get("limit"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 0 {
+			return refuse(novaError(http.StatusBadRequest, fmt.Sprintf("Invalid input for query parameters limit. Value: %s.", s)))
+		}
+		if n > 0 {
+			limit = min(limit, n)
+		}
+	}
+	var nameLike *regexp.Regexp
+	if s := q.Get("name"); s != "" {
+		if nameLike, err = regexp.Compile(s); err != nil {
+			return refuse(novaError(http.StatusBadRequest, "Invalid regular expression "+s))
+		}
+	}
+
+	// Stubs are shown only to a request without paging, sorting and filters.
+	stubs := minor >= 69
+	for name := range q {
+		stubs = stubs && name == "all_tenants"
+	}
+	for _, p := range pagingAndSorting() {
+		stubs = stubs && !k.Query.Has(p)
+	}
+	down := slices.ContainsFunc(r.cells, func(c *cell) bool { return c.down })
+	if down && !stubs && !c.settings.SkipDownCells {
+		return refuse(novaCrash("nova.exception.NovaException"))
+	}
+
+	from := r.instances
+	if project != "" {
+		from = r.byProject[project]
+	}
+	if nobody {
+		from = nil
+	}
+	if m := k.Query.Get("marker"); m != "" {
+		last := r.byID[m]
+		switch {
+		case last == nil:
+			return refuse(novaError(http.StatusBadRequest, "marker ["+m+"] not found"))
+		case last.cell.down:
+			return refuse(novaCrash("oslo_db.exception.DBConnectionError"))
+		}
+		at, _ := byAge(from, last.serial)
+		from = from[:at]
+	}
+
+	l := listing{limit: limit}
+	for n := len(from) - 1; n >= 0; n-- {
+		i := from[n]
+		if i.cell.down || nameLike != nil && !nameLike.MatchString(i.Name) ||
+			q.Has("status") && !slices.ContainsFunc(q["status"], func(s string) bool { return strings.EqualFold(s, i.Status) }) {
+			continue
+		}
+		if len(l.page) == limit {
+			l.more = true
+			break
+		}
+		l.page = append(l.page, i)
+	}
+	if stubs {
+		for _, cell := range r.cells {
+			for _, i := range from {
+				if cell.down && i.cell == cell && len(l.page)+len(l.stubs) < limit {
+					l.stubs = append(l.stubs, i)
+				}
+			}
+		}
+	}
+	return l
+}
+
+func (c *Cloud) listInstances(k *call, r *region, t *token, who Caller, minor int) *answer {
+	l := c.list(k, r, t, who, minor)
+	if l.refused != nil {
+		return l.refused
+	}
+	detail := k.resource == "servers/detail"
+	root := k.base + "/compute/" + url.PathEscape(r.id)
+	body := make([]byte, 0, 3000*(len(l.page)+1))
+	body = append(body, `{"servers":[`...)
+	for n, i := range l.page {
+		if n > 0 {
+			body = append(body, ',')
+		}
+		if detail {
+			body = i.appendDetail(body, root)
+		} else {
+			body = i.appendSummary(body, root)
+		}
+	}
+	for n, i := range l.stubs {
+		if n+len(l.page) > 0 {
+			body = append(body, ',')
+		}
+		body = i.appendStub(body, root, detail)
+	}
+	body = append(body, ']')
+	if n := len(l.page) + len(l.stubs); n > 0 && n == l.limit {
+		last := l.page
+		if len(l.stubs) > 0 {
+			last = l.stubs
+		}
+		q := maps.Clone(k.Query)
+		q.Set("marker", last[len(last)-1].ID)
+		href := k.base + k.Path + "?" + q.Encode()
+		body = append(body, `,"servers_links":[{"rel":"next","href":`...)
+		body = append(body, quote(href)...)
+		body = append(body, `}]`...)
+	}
+	body = append(body, '}')
+	a := &answer{status: http.StatusOK, header: http.Header{}, body: body}
+	a.header.Set("Content-Type", "application/json")
+	return a
+}
+
+// listServices answers GET /os-services. The hosts of a cell that is down are
+// UNKNOWN from 2.69 on, and missing before.
+func (c *Cloud) listServices(k *call, r *region, who Caller, minor int) *answer {
+	if !c.settings.Policy.ListServices.allows(who) {
+		return novaForbidden("os_compute_api:os-services:list")
+	}
+	list := []any{}
+	add := func(binary, host, zone string, down bool) {
+		q := k.Query
+		if q.Has("binary") && q.Get("binary") != binary || q.Has("host") && q.Get("host") != host {
+			return
+		}
+		if down {
+			if minor >= 69 {
+				list = append(list, map[string]any{"binary": binary, "host": host, "status": "UNKNOWN"})
+			}
+			return
+		}
+		list = append(list, map[string]any{
+			"id": dashed(hexID("service", binary+"/"+host)), "binary": binary, "host": host, "zone": zone,
+			"status": "enabled", "state": "up", "updated_at": "2025-01-02T03:04:05.000000",
+			"disabled_reason": nil, "forced_down": false,
+		})
+	}
+	add("nova-scheduler", "controller1", "internal", false)
+	for _, cell := range r.cells {
+		if !cell.down {
+			add("nova-conductor", "conductor-"+cell.name, "internal", false)
+		}
+		for _, h := range cell.hosts {
+			add("nova-compute", h, "nova", cell.down)
+		}
+	}
+	return jsonAnswer(http.StatusOK, map[string]any{"services": list})
+}
+
+// isTrue reads a boolean parameter as Nova does: present without a value is true.
+func isTrue(q url.Values, name string) (bool, error) {
+	if !q.Has(name) {
+		return false, nil
+	}
+	switch v := q.Get(name); strings.ToLower(v) {
+	case "", "1", "t", "true", "on", "y", "yes":
+		return true, nil
+	case "0", "f", "false", "off", "n", "no":
+		return false, nil
+	default:
+		return false, fmt.Errorf("Unrecognized value '%s', acceptable values are: '0', '1', 'f', 'false', 'n', 'no', "+ //nolint:staticcheck // Nova's text
+			"'off', 'on', 't', 'true', 'y', 'yes'", v)
+	}
+}
+
+func cmpOr(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+func orNone(s string) string { return cmpOr(s, "None") }

@@ -1,0 +1,198 @@
+package keystonetest
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// maxRequest is the largest request body that is read: a log-in is far below it.
+const maxRequest = 1 << 20
+
+// answer is a whole HTTP answer.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// ServeHTTP serves Keystone and every Nova of the cloud, faults included.
+func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxRequest))
+	if err != nil {
+		panic(http.ErrAbortHandler) // the client went away
+	}
+	c.mu.Lock()
+	k := c.understand(r, body)
+	started := c.begin(k)
+	fault := c.match(k)
+	latency := c.settings.Latency
+	c.mu.Unlock()
+
+	answered := &writer{ResponseWriter: w, started: started}
+	defer started(0)
+	if latency > 0 && !c.wait(r.Context(), latency) {
+		panic(http.ErrAbortHandler)
+	}
+	next := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.serve(w, r, body) })
+	if fault == nil {
+		next.ServeHTTP(answered, r)
+		return
+	}
+	fault.Do(answered, r.WithContext(context.WithValue(r.Context(), faultKey{}, faulted{c, k})), next)
+}
+
+// serve answers as a healthy cloud. The request may not be the one that came:
+// a fault may have changed it.
+func (c *Cloud) serve(w http.ResponseWriter, r *http.Request, body []byte) {
+	c.mu.Lock()
+	k := c.understand(r, body)
+	var a *answer
+	switch {
+	case k.service == "identity":
+		a = c.identity(k)
+	case k.service == "compute":
+		a = c.compute(k)
+	default:
+		a = notFound()
+	}
+	c.requests++
+	id := "req-" + dashed(hexID("request", strconv.Itoa(c.requests)))
+	c.mu.Unlock()
+
+	a.header.Set("X-Openstack-Request-Id", id)
+	if k.service == "compute" {
+		a.header.Set("X-Compute-Request-Id", id)
+	}
+	a.write(w)
+}
+
+func (a *answer) write(w http.ResponseWriter) {
+	for name, values := range a.header {
+		w.Header()[name] = values
+	}
+	if a.status != http.StatusNoContent {
+		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+	}
+	w.WriteHeader(a.status)
+	// A client that has gone away is no concern of the cloud.
+	_, _ = w.Write(a.body)
+}
+
+// wait returns true after d, and false as soon as the request or the cloud ends.
+func (c *Cloud) wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+	case <-c.closing:
+	}
+	return false
+}
+
+func (c *Cloud) base(r *http.Request) string {
+	if c.settings.BaseURL != "" {
+		return c.settings.BaseURL
+	}
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}
+
+// writer reports the status before the first byte leaves.
+type writer struct {
+	http.ResponseWriter
+	started func(int)
+}
+
+func (w *writer) WriteHeader(status int) {
+	w.started(status)
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *writer) Write(b []byte) (int, error) {
+	w.started(http.StatusOK)
+	return w.ResponseWriter.Write(b)
+}
+
+func (w *writer) Flush() {
+	w.started(http.StatusOK)
+	if f, ok := w.ResponseWriter.(http.Flusher); ok {
+		f.Flush()
+	}
+}
+
+func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	w.started(0)
+	return http.NewResponseController(w.ResponseWriter).Hijack()
+}
+
+func jsonAnswer(status int, body any) *answer {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(body); err != nil {
+		panic(fmt.Sprintf("keystonetest: an answer without a JSON form: %v", err))
+	}
+	h := http.Header{}
+	h.Set("Content-Type", "application/json")
+	return &answer{status: status, header: h, body: bytes.TrimSuffix(b.Bytes(), []byte{'\n'})}
+}
+
+func keystoneError(status int, message string) *answer {
+	a := jsonAnswer(status, map[string]any{"error": map[string]any{
+		"code": status, "title": http.StatusText(status), "message": message,
+	}})
+	a.header.Set("Vary", "X-Auth-Token")
+	return a
+}
+
+func keystoneForbidden(action string) *answer {
+	return keystoneError(http.StatusForbidden, "You are not authorized to perform the requested action: "+action)
+}
+
+func (c *Cloud) unauthorized(k *call) *answer {
+	a := keystoneError(http.StatusUnauthorized, "The request you have made requires authentication.")
+	a.header.Set("WWW-Authenticate", `Keystone uri="`+k.base+`/identity"`)
+	return a
+}
+
+func novaError(status int, message string) *answer {
+	name := map[int]string{
+		400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 405: "badMethod",
+		409: "conflictingRequest", 413: "overLimit", 415: "badMediaType", 429: "overLimit",
+		501: "notImplemented", 503: "serviceUnavailable",
+	}[status]
+	return jsonAnswer(status, map[string]any{cmpOr(name, "computeFault"): map[string]any{"code": status, "message": message}})
+}
+
+func novaForbidden(policy string) *answer {
+	return novaError(http.StatusForbidden, "Policy doesn't allow "+policy+" to be performed.")
+}
+
+func novaCrash(exception string) *answer {
+	return novaError(http.StatusInternalServerError, "Unexpected API Error. Please report this at "+
+		"http://bugs.launchpad.net/nova/ and attach the Nova API log if possible.\n<class '"+exception+"'>")
+}
+
+func notFound() *answer {
+	return jsonAnswer(http.StatusNotFound, map[string]any{"message": "The resource could not be found."})
+}
+
+// notServed answers what a real cloud may well do and this one does not, so
+// that a test does not go on with a guess.
+func notServed(k *call) *answer {
+	return jsonAnswer(http.StatusNotImplemented, map[string]any{
+		"message": "keystonetest does not implement " + k.Method + " " + k.Path + "?" + k.Query.Encode(),
+	})
+}

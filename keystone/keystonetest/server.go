@@ -1,0 +1,152 @@
+package keystonetest
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http/httptest"
+	"os"
+	"time"
+)
+
+// TB is the part of testing.TB that a server needs. Programs that serve a Cloud
+// need not link the testing package for it.
+type TB interface {
+	Helper()
+	Cleanup(func())
+}
+
+// Server is a cloud on a loopback address.
+type Server struct {
+	*Cloud
+	URL string // without a final slash
+	// CAPEM is the certificate authority of a server with TLS. To a client that
+	// does not load it, the server's is an unknown one.
+	CAPEM  []byte
+	server *httptest.Server
+}
+
+// NewServer starts a cloud, which ends with the test.
+func NewServer(tb TB) *Server {
+	tb.Helper()
+	c := New()
+	return start(tb, c, httptest.NewUnstartedServer(c), (*httptest.Server).Start)
+}
+
+// Flaw is what is wrong with the certificate of a server.
+type Flaw string
+
+// The flaws that a certificate may have.
+const (
+	Expired   Flaw = "expired"
+	WrongName Flaw = "wrong name"
+)
+
+// NewTLSServer starts a cloud with TLS, which ends with the test. Its
+// certificate is for 127.0.0.1, ::1 and localhost.
+func NewTLSServer(tb TB, flaws ...Flaw) *Server {
+	tb.Helper()
+	authority, certificate := certificates(flaws)
+	c := New()
+	unstarted := httptest.NewUnstartedServer(c)
+	unstarted.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}} //nolint:gosec // Go's own minimum version
+	s := start(tb, c, unstarted, (*httptest.Server).StartTLS)
+	s.CAPEM = authority
+	return s
+}
+
+func start(tb TB, c *Cloud, unstarted *httptest.Server, how func(*httptest.Server)) *Server {
+	unstarted.Config.ErrorLog = log.New(withoutHandshakes{os.Stderr}, "", 0)
+	how(unstarted)
+	s := &Server{Cloud: c, server: unstarted, URL: unstarted.URL}
+	c.Configure(func(set *Settings) { set.BaseURL = s.URL })
+	tb.Cleanup(s.Close)
+	return s
+}
+
+// AuthURL is the URL of Keystone, as in OS_AUTH_URL.
+func (s *Server) AuthURL() string { return s.URL + "/identity/v3" }
+
+// Close ends the server at once; what is being answered is cut off. Requests
+// are refused from then on. The test's end closes a server that still runs.
+func (s *Server) Close() {
+	s.Cloud.Close()
+	s.server.CloseClientConnections()
+	s.server.Close()
+}
+
+// withoutHandshakes leaves out of the server's log that a client did not like
+// its certificate: tests make that happen on purpose.
+type withoutHandshakes struct{ io.Writer }
+
+func (w withoutHandshakes) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte("TLS handshake error")) {
+		return len(b), nil
+	}
+	return w.Writer.Write(b)
+}
+
+// certificates makes an authority, in PEM, and a server certificate of it.
+func certificates(flaws []Flaw) ([]byte, tls.Certificate) {
+	from := time.Now().Add(-48 * time.Hour)
+	ca := &x509.Certificate{
+		SerialNumber:          big.NewInt(1),
+		Subject:               pkix.Name{CommonName: "keystonetest"},
+		NotBefore:             from,
+		NotAfter:              from.Add(30 * 24 * time.Hour),
+		KeyUsage:              x509.KeyUsageCertSign,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+	}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2),
+		Subject:      pkix.Name{CommonName: "keystonetest server"},
+		NotBefore:    from,
+		NotAfter:     ca.NotAfter,
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames:     []string{"localhost"},
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	}
+	for _, f := range flaws {
+		switch f {
+		case Expired:
+			leaf.NotAfter = from.Add(24 * time.Hour)
+		case WrongName:
+			leaf.DNSNames, leaf.IPAddresses = []string{"keystone.example.org"}, nil
+		default:
+			panic(fmt.Sprintf("keystonetest: no flaw %q", f))
+		}
+	}
+	caKey, leafKey := newKey(), newKey()
+	caDER := sign(ca, ca, &caKey.PublicKey, caKey)
+	leafDER := sign(leaf, ca, &leafKey.PublicKey, caKey)
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}),
+		tls.Certificate{Certificate: [][]byte{leafDER}, PrivateKey: leafKey}
+}
+
+func newKey() *ecdsa.PrivateKey {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(fmt.Sprintf("keystonetest: making a key: %v", err))
+	}
+	return key
+}
+
+func sign(template, parent *x509.Certificate, public *ecdsa.PublicKey, by *ecdsa.PrivateKey) []byte {
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, by)
+	if err != nil {
+		panic(fmt.Sprintf("keystonetest: signing a certificate: %v", err))
+	}
+	return der
+}

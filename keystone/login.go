@@ -1,0 +1,223 @@
+package keystone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
+)
+
+// firstLogin asks for a token with the credentials, for their scope.
+func (c *Client) firstLogin(ctx context.Context) (*token, error) {
+	return c.credentialsLogin(ctx, c.creds.scope, false)
+}
+
+// unscopedLogin asks for a token for nothing but other tokens.
+func (c *Client) unscopedLogin(ctx context.Context) (*token, error) {
+	return c.credentialsLogin(ctx, scope{}, true)
+}
+
+func (c *Client) credentialsLogin(ctx context.Context, scope scope, unscoped bool) (*token, error) {
+	creds := c.creds
+	next := "check the user, the password and the scope, for which Keystone has one and the same answer, " +
+		"and that the user is neither locked nor disabled"
+	if creds.application.given() {
+		next = "check the application credential and its secret, and that it has not expired"
+	}
+	t, err := c.authenticate(ctx, "log in", next, tokens.AuthOptions{
+		Username:                    creds.user.name,
+		UserID:                      creds.user.id,
+		DomainID:                    creds.user.domainID,
+		DomainName:                  creds.user.domainName,
+		Password:                    creds.password.reveal(),
+		ApplicationCredentialID:     creds.application.id,
+		ApplicationCredentialName:   creds.application.name,
+		ApplicationCredentialSecret: creds.application.secret.reveal(),
+		Scope: tokens.Scope{
+			ProjectID:   scope.projectID,
+			ProjectName: scope.projectName,
+			DomainID:    scope.domainID,
+			DomainName:  scope.domainName,
+			System:      scope.system,
+		},
+	}, unscoped)
+	if err == nil {
+		c.opts.Log.DebugContext(ctx, "logged in", "as", creds)
+	}
+	return t, err
+}
+
+// forRescoping is a session whose token Keystone takes for one for a project.
+// It takes no token for the system (keystone/auth/plugins/token.py), so that
+// this needs another log-in.
+func (c *Client) forRescoping(ctx context.Context) (*session, error) {
+	if !c.creds.scope.system {
+		return c.root, nil
+	}
+	s := &session{login: c.unscopedLogin}
+	var err error
+	s.token, err = s.login(ctx)
+	return s, err
+}
+
+// rescope asks for a token of the same user for a project, with the token of a
+// session and not with the password.
+func (c *Client) rescope(ctx context.Context, with *session, projectID, name string) (t *token, err error) {
+	op := fmt.Sprintf("get a token for project %s (%s)", quote(name), plain(projectID))
+	next := fmt.Sprintf("give %s a role on the project, for example reader, or use credentials that may list "+
+		"the instances of all projects (os_compute_api:servers:detail:get_all_tenants)", c.creds.User())
+	err = c.as(ctx, with, func(first *token) error {
+		t, err = c.authenticate(ctx, op, next, tokens.AuthOptions{
+			TokenID: first.id.reveal(),
+			Scope:   tokens.Scope{ProjectID: projectID},
+		}, false)
+		return err
+	})
+	return t, err
+}
+
+// tokenAnswer is what matters of the answer to POST /v3/auth/tokens.
+type tokenAnswer struct {
+	Token *struct {
+		ExpiresAt *string         `json:"expires_at"`
+		Project   *tokens.Project `json:"project"`
+		Domain    *tokens.Domain  `json:"domain"`
+		System    *struct {
+			All bool `json:"all"`
+		} `json:"system"`
+		Catalog *[]tokens.CatalogEntry `json:"catalog"`
+	} `json:"token"`
+}
+
+// authenticate makes the request for a token. Gophercloud's tokens.Create would
+// do, but for its decoder, which takes doubled keys and letters behind the end,
+// and an answer without a token.
+func (c *Client) authenticate(ctx context.Context, op, next string, options tokens.AuthOptions, unscoped bool) (*token, error) {
+	scope, err := options.ToTokenV3ScopeMap()
+	if err != nil {
+		return nil, unusable(c.creds.Source, err, "")
+	}
+	body, err := options.ToTokenV3CreateMap(scope)
+	if err != nil {
+		return nil, unusable(c.creds.Source, err, "")
+	}
+	if auth, ok := body["auth"].(map[string]any); ok && unscoped {
+		auth["scope"] = "unscoped" // no scope at all would be the user's default project
+	}
+	var t *token
+	err = c.send(ctx, call{
+		op:      op,
+		service: &gophercloud.ServiceClient{ProviderClient: c.provider("")},
+		url:     c.creds.AuthURL + "/auth/tokens",
+		post:    body,
+		ok:      []int{http.StatusCreated},
+		next:    next,
+		use: func(a *answer) error {
+			var err error
+			t, err = c.readToken(a, options, unscoped)
+			return err
+		},
+	})
+	return t, err
+}
+
+func (c *Client) readToken(a *answer, asked tokens.AuthOptions, unscoped bool) (*token, error) {
+	t, err := decodeToken(a.body.Bytes(), asked, unscoped)
+	if err != nil {
+		return nil, err
+	}
+	id := a.header.Get("X-Subject-Token")
+	if id == "" {
+		return nil, errors.New("it has no token, that is no header X-Subject-Token")
+	}
+	t.id = newSecret(id)
+	c.mu.Lock()
+	c.issued = append(c.issued, t.id)
+	c.mu.Unlock()
+	provider := c.provider(id)
+	t.identity = &gophercloud.ServiceClient{ProviderClient: provider, Type: "identity"}
+	t.compute = &gophercloud.ServiceClient{ProviderClient: provider, Type: "compute", Microversion: microversion}
+	return t, nil
+}
+
+// decodeToken checks that the answer is a token, for what was asked. Whether it
+// has expired is Keystone's to say, whose clock it was made by.
+func decodeToken(body []byte, asked tokens.AuthOptions, unscoped bool) (*token, error) {
+	var answer tokenAnswer
+	if err := unmarshal(body, &answer); err != nil {
+		return nil, err
+	}
+	got := answer.Token
+	switch {
+	case got == nil:
+		return nil, errors.New("it has no token object")
+	case got.ExpiresAt == nil:
+		return nil, errors.New("the token has no expires_at")
+	case !unscoped && (got.Catalog == nil || len(*got.Catalog) == 0):
+		return nil, errors.New("the token has no catalog")
+	case got.Project != nil && got.Project.ID == "":
+		return nil, errors.New("the token's project has no id")
+	}
+	if _, err := time.Parse(time.RFC3339, *got.ExpiresAt); err != nil {
+		return nil, errors.New("the token's expires_at is not a time")
+	}
+	project := got.Project != nil
+	want := asked.Scope
+	right := true
+	switch {
+	case unscoped:
+		right = !project && got.Domain == nil && got.System == nil
+	case want.ProjectID != "":
+		right = project && got.Project.ID == want.ProjectID
+	case want.ProjectName != "":
+		// Keystone's database may not tell capital letters from small ones.
+		right = project && strings.EqualFold(got.Project.Name, want.ProjectName) &&
+			(want.DomainID == "" || strings.EqualFold(got.Project.Domain.ID, want.DomainID))
+	case want.System:
+		right = !project && got.System != nil && got.System.All
+	case want.DomainID != "":
+		right = !project && got.Domain != nil && got.Domain.ID == want.DomainID
+	case want.DomainName != "":
+		right = !project && got.Domain != nil && got.Domain.ID != "" && strings.EqualFold(got.Domain.Name, want.DomainName)
+	default: // an application credential
+		right = project
+	}
+	if !right {
+		return nil, errors.New("the token is for another scope than the one that was asked for")
+	}
+	t := &token{}
+	if got.Catalog != nil {
+		t.catalog = *got.Catalog
+	}
+	if project {
+		t.projectID = got.Project.ID
+	} else if got.Domain != nil {
+		t.domainID = got.Domain.ID
+	}
+	return t, nil
+}
+
+// provider is a Gophercloud client with a token that does not change. It has no
+// reauthentication of its own, see session.
+func (c *Client) provider(token string) *gophercloud.ProviderClient {
+	p := &gophercloud.ProviderClient{HTTPClient: c.http, TokenID: token}
+	if c.opts.UserAgent != "" {
+		p.UserAgent.Prepend(c.opts.UserAgent)
+	}
+	return p
+}
+
+// withoutTokens takes the tokens out of a text that a server wrote.
+func (c *Client) withoutTokens(text string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, id := range c.issued {
+		text = strings.ReplaceAll(text, id.reveal(), "[token]")
+	}
+	return text
+}

@@ -1,0 +1,51 @@
+package keystone
+
+import (
+	"context"
+	"errors"
+	"sync"
+)
+
+var errSibling = errors.New("something else that ran beside it failed")
+
+// parallel calls do for each of 0 to n-1 at once; how many requests are made at
+// a time is not its business. The first error stops the rest. Of several, it
+// gives one that needs a person before one that may pass by itself, then the one
+// of the lowest number; one that is only the stopping comes last.
+func parallel(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+	inner, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	errs := make([]error, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			if errs[i] = do(inner, i); errs[i] != nil {
+				cancel(errSibling)
+			}
+		})
+	}
+	all.Wait()
+	var first error
+	for _, err := range errs {
+		if err != nil && (first == nil || rank(err) < rank(first)) {
+			first = err
+		}
+	}
+	return first
+}
+
+func rank(err error) int {
+	if errors.Is(err, errSibling) {
+		return 4
+	}
+	if _, ok := errors.AsType[*RefusedError](err); ok {
+		return 0
+	}
+	if _, ok := errors.AsType[*CredentialsError](err); ok {
+		return 1
+	}
+	if _, ok := errors.AsType[*UntrustedError](err); ok {
+		return 2
+	}
+	return 3
+}

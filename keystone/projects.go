@@ -1,0 +1,344 @@
+package keystone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"nfs-exportd/exports"
+)
+
+// findProjects answers for each key and id what Keystone shows of the project.
+//
+// One request is enough where the user may list the domain's projects. Where
+// not, or where Keystone cuts the list, those that the user has a role on come
+// first, and what is still missing is asked for one by one. What is refused then
+// is hidden, never absent.
+func (c *Client) findProjects(ctx context.Context, wanted Wanted) (exports.Inventory, error) {
+	inventory := exports.Inventory{Projects: map[string]exports.Project{}, IDs: map[string]exports.Project{}}
+	if len(wanted.Keys) == 0 && len(wanted.IDs) == 0 {
+		return inventory, nil
+	}
+	domain, err := c.listDomain(ctx)
+	if err != nil {
+		return inventory, err
+	}
+	keys := make([]exports.Project, len(wanted.Keys))
+	ids := make([]exports.Project, len(wanted.IDs))
+	err = parallel(ctx, len(keys)+len(ids), func(ctx context.Context, i int) (err error) {
+		if i < len(keys) {
+			keys[i], err = c.projectOfKey(ctx, domain, wanted.Keys[i])
+			return err
+		}
+		i -= len(keys)
+		ids[i], err = c.projectOfID(ctx, domain, wanted.IDs[i])
+		return err
+	})
+	if err != nil {
+		return inventory, err
+	}
+	for i, key := range wanted.Keys {
+		inventory.Projects[key] = keys[i]
+	}
+	for i, id := range wanted.IDs {
+		inventory.IDs[id] = ids[i]
+	}
+	return inventory, nil
+}
+
+// domainProjects are the projects of the domain, as far as Keystone lists them.
+type domainProjects struct {
+	byID, byName map[string]project
+	// complete is a list of all of them.
+	complete bool
+	// exists tells that Keystone showed some project of the domain. It answers
+	// for a domain that does not exist with an empty list.
+	exists bool
+	why    string // the answer by which it is complete, or not
+}
+
+func (p *domainProjects) add(all []project) error {
+	for _, one := range all {
+		if _, ok := p.byID[one.id]; ok {
+			return fmt.Errorf("project %s is there twice", quote(one.id))
+		}
+		if _, ok := p.byName[one.name]; ok {
+			return fmt.Errorf("two projects have the name %s", quote(one.name))
+		}
+		p.byID[one.id], p.byName[one.name] = one, one
+		p.exists = true
+	}
+	return nil
+}
+
+// listDomain asks for the list of the domain's projects.
+func (c *Client) listDomain(ctx context.Context) (*domainProjects, error) {
+	all := &domainProjects{byID: map[string]project{}, byName: map[string]project{}}
+	query := url.Values{"domain_id": {c.opts.Domain}}
+	for n := 0; ; n++ {
+		var page projectPage
+		err := c.get(ctx, c.root, identityOf, call{
+			op:  "list the projects of domain " + quote(c.opts.Domain),
+			url: c.creds.AuthURL + "/projects?" + query.Encode(),
+			use: func(a *answer) (err error) {
+				if page, err = c.domainPage(a); err == nil {
+					all.why = a.String()
+				}
+				return err
+			},
+		})
+		if isStatus(err, http.StatusForbidden) && n == 0 {
+			all.why = err.Error()
+			return all, c.addOwn(ctx, all)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := all.add(page.projects); err != nil {
+			return nil, c.oddList(err, all.why)
+		}
+		if page.next != "" && len(page.projects) > 0 && n < maxPages {
+			if query, err = c.nextProjects(page.next, query); err != nil {
+				return nil, c.oddList(err, all.why)
+			}
+			continue
+		}
+		if page.next == "" && !page.truncated {
+			break
+		}
+		// Keystone's list_limit, of which Keystone before 27 does not show the
+		// rest.
+		all.why = "the list is truncated: " + all.why
+		return all, c.addOwn(ctx, all)
+	}
+	if !all.exists {
+		return nil, c.oddList(errors.New("the domain has no project at all"), all.why)
+	}
+	all.complete = true
+	return all, nil
+}
+
+func (c *Client) oddList(err error, why string) error {
+	return &UntrustedError{
+		Exchange{Op: "list the projects of domain " + quote(c.opts.Domain), Method: http.MethodGet,
+			URL: c.creds.AuthURL + "/projects", As: c.creds.String()},
+		fmt.Errorf("the answer cannot be trusted: %w (%s)", err, why),
+		"check that openstack.domain is the id of a domain, not its name",
+	}
+}
+
+// domainPage decodes projects, all of which must be of the domain.
+func (c *Client) domainPage(a *answer) (projectPage, error) {
+	page, err := decodeProjects(a.body.Bytes())
+	for _, p := range page.projects {
+		if p.domain != c.opts.Domain {
+			return page, fmt.Errorf("project %s is of domain %s", quote(p.id), quote(p.domain))
+		}
+	}
+	return page, err
+}
+
+// nextProjects is the query of the next page. Only its marker and limit are
+// taken from the link: the rest of the URL is as before.
+func (c *Client) nextProjects(link string, query url.Values) (url.Values, error) {
+	next, err := url.Parse(link)
+	if err != nil {
+		return nil, errors.New("the link to the next page is not a URL")
+	}
+	marker := next.Query().Get("marker")
+	if marker == "" || marker == query.Get("marker") {
+		return nil, errors.New("the link to the next page has no new marker")
+	}
+	values := url.Values{"domain_id": {c.opts.Domain}, "marker": {marker}}
+	if limit := next.Query().Get("limit"); limit != "" {
+		values.Set("limit", limit)
+	}
+	return values, nil
+}
+
+// addOwn adds the projects that the user has a role on. They are no evidence of
+// what else there is.
+func (c *Client) addOwn(ctx context.Context, all *domainProjects) error {
+	var page projectPage
+	err := c.get(ctx, c.root, identityOf, call{
+		op:  "list the projects that " + c.creds.User() + " has a role on",
+		url: c.creds.AuthURL + "/auth/projects",
+		use: func(a *answer) (err error) {
+			page, err = decodeProjects(a.body.Bytes())
+			return err
+		},
+	})
+	if isStatus(err, http.StatusForbidden) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for _, p := range page.projects {
+		if seen[p.id] {
+			return c.oddList(fmt.Errorf("project %s is there twice", quote(p.id)), c.creds.AuthURL+"/auth/projects")
+		}
+		seen[p.id] = true
+		if p.domain != c.opts.Domain {
+			continue
+		}
+		if _, ok := all.byID[p.id]; ok {
+			continue
+		}
+		if err := all.add([]project{p}); err != nil {
+			return c.oddList(err, c.creds.AuthURL+"/auth/projects")
+		}
+	}
+	return nil
+}
+
+// projectOfKey finds the project that a key of the configuration means: by id,
+// or else by name.
+func (c *Client) projectOfKey(ctx context.Context, domain *domainProjects, key string) (exports.Project, error) {
+	if p, ok := domain.byID[key]; ok {
+		return shown(p), nil
+	}
+	p, named := domain.byName[key]
+	if named && (domain.complete || !isUUID.MatchString(key)) {
+		return shown(p), nil
+	}
+	byID := exports.Project{Sight: exports.Absent}
+	if domain.complete || isID.MatchString(key) {
+		var err error
+		byID, err = c.projectOfID(ctx, domain, key)
+		if err != nil || byID.Sight == exports.Shown || domain.complete {
+			return byID, err
+		}
+		if byID.Sight == exports.Hidden && isUUID.MatchString(key) {
+			// It is an id of which we do not know whose. A project that took it
+			// for its name must not get what is another's.
+			return byID, nil
+		}
+	}
+	if named {
+		return shown(p), nil
+	}
+	byName, err := c.askForName(ctx, domain, key)
+	if byName.Sight == exports.Absent && byID.Sight == exports.Hidden {
+		return byID, err
+	}
+	return byName, err
+}
+
+// projectOfID finds a project by its id alone.
+func (c *Client) projectOfID(ctx context.Context, domain *domainProjects, id string) (exports.Project, error) {
+	if p, ok := domain.byID[id]; ok {
+		return shown(p), nil
+	}
+	if !isID.MatchString(id) {
+		return domain.missing(), nil
+	}
+	found, err := c.askForID(ctx, id)
+	// One who sees the whole list need not be allowed to ask for one project:
+	// for a project that does not exist, a reader of the domain gets 403.
+	if isStatus(err, http.StatusForbidden) {
+		found = domain.missing()
+		if !domain.complete {
+			found.Why = err.Error()
+		}
+		return found, nil
+	}
+	return found, err
+}
+
+// missing is a project of which nothing is known but that it is not listed.
+func (p *domainProjects) missing() exports.Project {
+	if p.complete {
+		return exports.Project{Sight: exports.Absent, Why: "not in the complete list, " + p.why}
+	}
+	return exports.Project{Sight: exports.Hidden, Why: "not listed, " + p.why}
+}
+
+var (
+	// isID is what can be a project's id and be asked for in a path. Keystone
+	// makes ids of 32 hexadecimal digits; other tools make others.
+	isID   = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$`)
+	isUUID = regexp.MustCompile(`^[0-9a-f]{32}$`)
+)
+
+func shown(p project) exports.Project {
+	return exports.Project{Sight: exports.Shown, ID: p.id, Name: p.name, Enabled: p.enabled}
+}
+
+// askForID asks for one project. A project of another domain is hidden.
+func (c *Client) askForID(ctx context.Context, id string) (exports.Project, error) {
+	var found exports.Project
+	err := c.get(ctx, c.root, identityOf, call{
+		op:  "look up project " + quote(id),
+		url: c.creds.AuthURL + "/projects/" + url.PathEscape(id),
+		ok:  []int{http.StatusOK, http.StatusNotFound},
+		use: func(a *answer) error {
+			if a.Status == http.StatusNotFound {
+				// Any proxy can say 404. Keystone says what it could not find.
+				if !strings.Contains(cloudMessage(a.body.Bytes()), id) {
+					return errors.New("it is a 404, but not Keystone's for this project")
+				}
+				found = exports.Project{Sight: exports.Absent, Why: a.String()}
+				return nil
+			}
+			p, ok, err := decodeProject(a.body.Bytes())
+			switch {
+			case err != nil:
+				return err
+			case !strings.EqualFold(p.id, id):
+				return fmt.Errorf("it is project %s", quote(p.id))
+			case !ok || p.id != id:
+				// A domain, or another id to all but a database that does not
+				// tell capital letters from small ones.
+				found = exports.Project{Sight: exports.Absent, Why: a.String()}
+			case p.domain != c.opts.Domain:
+				found = exports.Project{Why: fmt.Sprintf("it is of domain %s and not of %s, %s",
+					quote(p.domain), quote(c.opts.Domain), a)}
+			default:
+				found = shown(p)
+			}
+			return nil
+		},
+	})
+	return found, err
+}
+
+// askForName asks for the project of a name in the domain.
+func (c *Client) askForName(ctx context.Context, domain *domainProjects, name string) (exports.Project, error) {
+	query := url.Values{"domain_id": {c.opts.Domain}, "name": {name}}
+	var found exports.Project
+	err := c.get(ctx, c.root, identityOf, call{
+		op:  "look up the project of the name " + quote(name),
+		url: c.creds.AuthURL + "/projects?" + query.Encode(),
+		use: func(a *answer) error {
+			page, err := c.domainPage(a)
+			if err != nil {
+				return err
+			}
+			found = exports.Project{Sight: exports.Absent, Why: a.String()}
+			if page.truncated || page.next != "" || !domain.exists {
+				found.Sight = exports.Hidden
+			}
+			matches := 0
+			for _, p := range page.projects {
+				if p.name == name {
+					found = shown(p)
+					matches++
+				}
+			}
+			if matches > 1 {
+				return fmt.Errorf("%d projects have the name", matches)
+			}
+			return nil
+		},
+	})
+	if isStatus(err, http.StatusForbidden) {
+		return exports.Project{Why: err.Error()}, nil
+	}
+	return found, err
+}

@@ -1,0 +1,171 @@
+package keystone
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nfs-exportd/exports"
+	"nfs-exportd/keystone/keystonetest"
+)
+
+// sights gives what was found of some keys.
+func (w *world) sights(t *testing.T, keys ...string) map[string]string {
+	t.Helper()
+	result := map[string]string{}
+	inventory := w.mustRead(t, Wanted{Keys: keys, IDs: keys})
+	for key, p := range inventory.Projects {
+		result[key] = []string{"hidden", "absent", "shown"}[p.Sight] + " " + p.ID
+		if p.Sight != exports.Shown && !strings.Contains(p.Why, "GET http") {
+			t.Errorf("%s: no reason in %q", key, p.Why)
+		}
+	}
+	for key, p := range inventory.IDs {
+		result[key] += ", id " + []string{"hidden", "absent", "shown"}[p.Sight]
+	}
+	return result
+}
+
+func TestProjects(t *testing.T) {
+	t.Parallel()
+	const takenID = "abcdefabcdefabcdefabcdefabcdefab"
+	everyone := keystonetest.Anywhere("reader")
+	for _, test := range []struct {
+		name   string
+		reader bool
+		change func(*world)
+		key    string
+		want   string
+	}{
+		{"by id", false, nil, toolsID, "shown " + toolsID + ", id shown"},
+		{"by name", false, nil, "tools", "shown " + toolsID + ", id absent"},
+		{"a name in capitals", false, nil, "Tools", "absent , id absent"},
+		{"no such project", false, nil, "gone", "absent , id absent"},
+		{"no such id", false, nil, deletedID, "absent , id absent"},
+		{"not a name that fits into a URL", false, nil, "a/../b c%2f?x=1&domain_id=elsewhere#", "absent , id absent"},
+		{"a name of dots", false, nil, "..", "absent , id absent"},
+		{"an id of another domain", false, nil, "foreign", "hidden , id hidden"},
+		{"a name that is another's id", false, func(w *world) {
+			w.AddProject(keystonetest.Project{ID: "x1", Name: toolsID})
+		}, toolsID, "shown " + toolsID + ", id shown"},
+
+		{"by id, by role", true, nil, toolsID, "shown " + toolsID + ", id shown"},
+		{"by name, by role", true, nil, "tools", "shown " + toolsID + ", id hidden"},
+		{"no role", true, nil, "other", "hidden , id hidden"},
+		{"no such project, by role", true, nil, "gone", "hidden , id hidden"},
+		{"no such id, by role", true, nil, deletedID, "hidden , id hidden"},
+		{"odd, by role", true, nil, "a/../b c%2f", "hidden , id hidden"},
+		{"a hidden id that is another's name", true, func(w *world) {
+			p := w.AddProject(keystonetest.Project{Name: takenID})
+			w.AddRole("reader", p.ID, "reader")
+		}, takenID, "hidden , id hidden"},
+		{"reader who may list", true, func(w *world) {
+			w.Configure(func(s *keystonetest.Settings) { s.Policy.ListProjects = everyone })
+		}, "gone", "absent , id absent"},
+
+		{"cut, by id", false, truncated(1), "deployment-prep", "shown deployment-prep, id shown"},
+		{"cut, by name", false, truncated(1), "idle", "shown 046ec44ae606c00038c2e10efef9003d, id absent"},
+		{"cut, no such project", false, truncated(1), "gone", "absent , id absent"},
+		{"cut, no such id", false, truncated(1), deletedID, "absent , id absent"},
+		{"cut, another domain", false, truncated(1), "foreign", "hidden , id hidden"},
+		{"cut, odd", false, truncated(1), "a/../b c%2f", "absent , id hidden"},
+		{"in pages", false, paging(2), "idle", "shown 046ec44ae606c00038c2e10efef9003d, id absent"},
+		{"in pages, no such project", false, paging(2), "gone", "absent , id absent"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.reader = test.reader
+			w.opts.Regions = []string{"RegionOne"}
+			if test.change != nil {
+				test.change(w)
+			}
+			if diff := cmp.Diff(map[string]string{test.key: test.want}, w.sights(t, test.key)); diff != "" {
+				t.Errorf("-want +got:\n%s\n%v", diff, w.Requests())
+			}
+			w.onlyKnownHosts(t)
+		})
+	}
+}
+
+func truncated(n int) func(*world) {
+	return func(w *world) { w.Configure(func(s *keystonetest.Settings) { s.ListLimit = n }) }
+}
+
+func paging(n int) func(*world) {
+	return func(w *world) {
+		w.Configure(func(s *keystonetest.Settings) { s.ListLimit, s.KeystonePaging = n, true })
+	}
+}
+
+// TestOneList reads many projects, which costs one request while Keystone lists
+// them.
+func TestOneList(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.sights(t, toolsID, "tools", "idle", "off", "deployment-prep")
+	if got := w.Count(keystonetest.Projects); got != 1 {
+		t.Errorf("%d requests for lists, want 1", got)
+	}
+}
+
+// TestWrongDomain asks for a domain that does not exist, for which Keystone has
+// an empty list: that proves nothing about any project.
+func TestWrongDomain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opts.Domain = "Default"
+	if _, err := w.read(t.Context(), everything()); class(err) != "untrusted" || !strings.Contains(err.Error(), "openstack.domain") {
+		t.Errorf("%s: %v", class(err), err)
+	}
+}
+
+func TestOtherDomain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opts.Domain = "elsewhere"
+	want := map[string]string{"tools": "shown foreign, id absent", toolsID: "hidden , id hidden"}
+	if diff := cmp.Diff(want, w.sights(t, "tools", toolsID)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestForgedProjects has answers about projects that do not fit together.
+func TestForgedProjects(t *testing.T) {
+	t.Parallel()
+	project := func(id, name, domain string) string {
+		return fmt.Sprintf(`{"id":%q,"name":%q,"domain_id":%q,"enabled":true}`, id, name, domain)
+	}
+	for _, test := range []struct{ name, body string }{
+		{"of another domain", `{"projects":[` + project("a", "a", "elsewhere") + `]}`},
+		{"two of a name", `{"projects":[` + project("a", "a", "default") + `,` + project("b", "a", "default") + `]}`},
+		{"a next page elsewhere that is this one", `{"projects":[` + project("a", "a", "default") +
+			`],"links":{"next":"http://example.org/?marker="}}`},
+		{"a next page for ever", `{"projects":[` + project("a", "a", "default") +
+			`],"links":{"next":"http://example.org/v3/projects?marker=a"}}`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.Inject(keystonetest.Fault{Kind: keystonetest.Projects, Do: keystonetest.Answer(200, test.body)})
+			if _, err := w.read(t.Context(), everything()); class(err) != "untrusted" {
+				t.Errorf("%s: %v", class(err), err)
+			}
+			w.onlyKnownHosts(t)
+		})
+	}
+}
+
+// TestNotKeystones404 has a 404 that is a proxy's.
+func TestNotKeystones404(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{`{}`, `{"error":{"message":"Not Found"}}`, `{"error":{"message":"Could not find project: abc."}}`} {
+		w := newWorld(t)
+		w.Inject(keystonetest.Fault{Kind: keystonetest.OneProject, Do: keystonetest.Answer(404, body)})
+		if _, err := w.read(t.Context(), Wanted{IDs: []string{deletedID}}); class(err) != "untrusted" {
+			t.Errorf("%s: %s: %v", body, class(err), err)
+		}
+	}
+}

@@ -1,0 +1,172 @@
+package keystone
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"nfs-exportd/exports"
+)
+
+// Listing is how instances are listed.
+type Listing string
+
+const (
+	// Auto is AllProjects where the rights allow it, and else PerProject.
+	Auto Listing = "auto"
+	// AllProjects lists with Nova's all_tenants.
+	AllProjects Listing = "all-projects"
+	// PerProject lists each project with a token for it.
+	PerProject Listing = "per-project"
+)
+
+// Options say how to read. The zero value of each field is usable.
+type Options struct {
+	Domain      string   // id of the domain whose projects count; "" is default
+	Regions     []string // ids; none are all that Keystone lists
+	Listing     Listing  // "" is Auto
+	Concurrency int      // requests at a time; 0 is 8
+	UserAgent   string   // product/version, put before Gophercloud's own
+	Log         *slog.Logger
+	// RequestTimeout is for one request with its answer; 0 is 90 s, because Nova
+	// waits 60 s for a cell before it says that the cell is down. The whole
+	// conversation is limited by the context.
+	RequestTimeout time.Duration
+	// Proxy chooses a proxy, usually [http.ProxyFromEnvironment]; nil is none.
+	Proxy func(*http.Request) (*url.URL, error)
+	// Now, Sleep and Random are the clock and the dice; nil are the real ones.
+	// Sleep returns early, with the context's error, when that ends. Random
+	// gives numbers in [0, 1).
+	Now    func() time.Time
+	Sleep  func(context.Context, time.Duration) error
+	Random func() float64
+
+	maxBody int64 // bytes of one answer, unpacked; 0 is 64 MiB
+}
+
+func (o Options) withDefaults() (Options, error) {
+	o.Domain = cmp.Or(o.Domain, "default")
+	o.Listing = cmp.Or(o.Listing, Auto)
+	o.Concurrency = cmp.Or(o.Concurrency, 8)
+	o.RequestTimeout = cmp.Or(o.RequestTimeout, 90*time.Second)
+	o.maxBody = cmp.Or(o.maxBody, maxBody)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Sleep == nil {
+		o.Sleep = sleep
+	}
+	if o.Random == nil {
+		o.Random = rand.Float64 //nolint:gosec // jitter
+	}
+	if o.Listing != Auto && o.Listing != AllProjects && o.Listing != PerProject {
+		return o, fmt.Errorf("listing %s: it is %s, %s or %s", quote(string(o.Listing)), Auto, AllProjects, PerProject)
+	}
+	if o.Concurrency < 1 {
+		return o, errors.New("concurrency: at least 1")
+	}
+	return o, nil
+}
+
+// Client is a conversation with one cloud.
+type Client struct {
+	creds   Credentials
+	opts    Options
+	http    http.Client
+	hosts   *hosts
+	buffers chan *buffers
+	root    *session
+
+	mu     sync.Mutex
+	issued []secret // tokens
+}
+
+// Open logs in. The error is a [*CredentialsError], [*RefusedError],
+// [*UnavailableError] or [*UntrustedError], or is [context.Canceled].
+func Open(ctx context.Context, creds Credentials, opts Options) (*Client, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, unusable("", err, "")
+	}
+	config, err := creds.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	auth, err := parseEndpoint(creds.AuthURL)
+	if err != nil {
+		return nil, unusable(creds.Source, fmt.Errorf("the auth URL is not usable: %w", err), "")
+	}
+	c := &Client{
+		creds:   creds,
+		opts:    opts,
+		hosts:   &hosts{base: newTransport(config, opts), known: map[string]bool{}, maxBody: opts.maxBody},
+		buffers: make(chan *buffers, opts.Concurrency),
+	}
+	for range opts.Concurrency {
+		c.buffers <- new(buffers)
+	}
+	c.hosts.allow(auth)
+	c.http = http.Client{
+		Transport: c.hosts,
+		// Go would send the token, and on a 307 the password, to the other host.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	c.root = &session{login: c.firstLogin}
+	if c.root.token, err = c.firstLogin(ctx); err != nil {
+		c.Close()
+		return nil, err
+	}
+	// Keystone answers one whose token is for a domain with the projects of that
+	// domain, whichever is asked for: for another, with an empty list.
+	if d := c.root.token.domainID; d != "" && d != opts.Domain {
+		c.Close()
+		return nil, unusable(creds.Source, fmt.Errorf("they are for domain %s, but the projects are those of domain %s",
+			quote(d), quote(opts.Domain)), "use other credentials, or set openstack.domain")
+	}
+	return c, nil
+}
+
+// Close lets go of idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Wanted is what an inventory should answer.
+type Wanted struct {
+	// Keys are projects of the configuration, each an id or else a name.
+	Keys []string
+	// IDs are project ids of which only the existence is wanted.
+	IDs []string
+}
+
+// Inventory reads the wanted projects and the instances of those that Keys
+// name and that are enabled. It is complete, or there is one of the errors of
+// [Open].
+func (c *Client) Inventory(ctx context.Context, wanted Wanted) (exports.Inventory, error) {
+	inventory, err := c.findProjects(ctx, wanted)
+	if err != nil {
+		return exports.Inventory{}, err
+	}
+	// Two keys can be one project, one its id and one its name.
+	served := map[string]exports.Project{}
+	for _, p := range inventory.Projects {
+		if p.Sight == exports.Shown && p.Enabled {
+			served[p.ID] = p
+		}
+	}
+	instances, err := c.listInstances(ctx, served)
+	if err != nil {
+		return exports.Inventory{}, err
+	}
+	for key, p := range inventory.Projects {
+		p.Instances = instances[p.ID]
+		inventory.Projects[key] = p
+	}
+	return inventory, nil
+}

@@ -1,0 +1,246 @@
+package keystone
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/gophercloud/gophercloud/v2"
+)
+
+// call is one request and what becomes of its answer.
+type call struct {
+	op      string
+	service *gophercloud.ServiceClient
+	url     string
+	post    any   // the JSON body of a POST; nil is a GET
+	ok      []int // nil is 200 alone
+	next    string
+	// use takes the answer in. It may be called again if the request is sent
+	// again, and must not keep the answer. Its error makes the answer one that is
+	// not trusted, unless it is one of the package's errors already.
+	use func(*answer) error
+}
+
+// answer is a complete answer of a status that was expected.
+type answer struct {
+	Exchange
+	header http.Header
+	body   *bytes.Buffer
+	json   *jsontext.Decoder // at the beginning of body
+}
+
+// buffers are what one request at a time reads into, again and again.
+type buffers struct {
+	body bytes.Buffer
+	json jsontext.Decoder
+}
+
+// send makes the request, more than once where that may help.
+func (c *Client) send(ctx context.Context, r call) error {
+	return c.again(ctx, func() error { return c.once(ctx, r) })
+}
+
+func (c *Client) once(ctx context.Context, r call) error {
+	x := Exchange{Op: r.op, Method: http.MethodGet, URL: plain(r.url), As: c.creds.String()}
+	if r.post != nil {
+		x.Method = http.MethodPost
+	}
+	// A buffer is the permission to ask, too.
+	var b *buffers
+	select {
+	case b = <-c.buffers:
+	case <-ctx.Done():
+		return ended(ctx, x)
+	}
+	defer func() { c.buffers <- b }()
+	if ctx.Err() != nil {
+		return ended(ctx, x)
+	}
+
+	limited, cancel := context.WithTimeout(ctx, c.opts.RequestTimeout)
+	defer cancel()
+	begin := c.opts.Now()
+	ok := r.ok
+	if ok == nil {
+		ok = []int{http.StatusOK}
+	}
+	response, err := r.service.Request(limited, x.Method, r.url, &gophercloud.RequestOpts{
+		JSONBody:         r.post,
+		KeepResponseBody: true,
+		OkCodes:          ok,
+	})
+	if err != nil {
+		err = c.failed(ctx, x, err, r.next)
+		c.opts.Log.DebugContext(ctx, "no success", "took", c.opts.Now().Sub(begin), "error", err)
+		return err
+	}
+	defer response.Body.Close()
+	x.Status, x.RequestID = response.StatusCode, requestID(response.Header)
+
+	if kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return &UntrustedError{x, fmt.Errorf("the answer is %s and not JSON", quote(response.Header.Get("Content-Type"))), notTheAPI}
+	}
+	b.body.Reset()
+	if _, err := b.body.ReadFrom(response.Body); err != nil {
+		return c.broken(ctx, x, err)
+	}
+	c.opts.Log.DebugContext(ctx, "answer", "method", x.Method, "url", x.URL, "status", x.Status,
+		"request_id", x.RequestID, "bytes", b.body.Len(), "took", c.opts.Now().Sub(begin))
+	b.json.Reset(&b.body)
+	err = r.use(&answer{Exchange: x, header: response.Header, body: &b.body, json: &b.json})
+	if err != nil && !isTyped(err) {
+		return &UntrustedError{x, fmt.Errorf("the answer cannot be trusted: %s", plain(err.Error())), brokenCloud}
+	}
+	return err
+}
+
+const (
+	brokenCloud = "nothing was changed; if it happens again, show this to those who run the cloud"
+	notTheAPI   = "check that the URL is the API's and not that of a proxy or a login page"
+	waitForIt   = "nothing was changed; wait, or ask those who run the cloud"
+)
+
+func isTyped(err error) bool {
+	switch err.(type) { //nolint:errorlint // only what use itself made counts
+	case *RefusedError, *UnavailableError, *UntrustedError, *CredentialsError:
+		return true
+	}
+	return false
+}
+
+// failed tells what went wrong with a request that has no answer, or one of
+// another status.
+func (c *Client) failed(ctx context.Context, x Exchange, err error, next string) error {
+	if code, ok := errors.AsType[gophercloud.ErrUnexpectedResponseCode](err); ok {
+		return c.status(x, code, next)
+	}
+	if ctx.Err() != nil {
+		return ended(ctx, x)
+	}
+	cause := err
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		cause = u.Err // the rest of its text is in x
+	}
+	unavailable := &UnavailableError{x, said{cause}, waitForIt}
+	_, badHeader := errors.AsType[textproto.ProtocolError](err)
+	switch {
+	case errors.Is(err, errForeignHost):
+		return &UntrustedError{x, cause, brokenCloud}
+	case errors.Is(err, context.DeadlineExceeded):
+		unavailable.Err = fmt.Errorf("no answer within %s: %w", c.opts.RequestTimeout, context.DeadlineExceeded)
+	case isDisconnect(err), errors.Is(err, io.ErrUnexpectedEOF):
+		return &transientError{UnavailableError: unavailable}
+	case isCertificate(err):
+		unavailable.Next = "give the cloud's certificate authority as cacert or OS_CACERT, or have the certificate renewed"
+	case badHeader, strings.Contains(cause.Error(), "malformed"), strings.Contains(cause.Error(), "gave HTTP response"):
+		// net/http has no type for an answer that is not HTTP.
+		return &UntrustedError{x, said{cause}, notTheAPI}
+	}
+	return unavailable
+}
+
+// said is an error whose text may hold what a server said.
+type said struct{ error }
+
+func (s said) Error() string { return plain(s.error.Error()) }
+func (s said) Unwrap() error { return s.error }
+
+func isCertificate(err error) bool {
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	return ok
+}
+
+// broken tells what went wrong while a body was read.
+func (c *Client) broken(ctx context.Context, x Exchange, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ended(ctx, x)
+	case errors.Is(err, context.DeadlineExceeded):
+		return &UnavailableError{x, fmt.Errorf("no complete answer within %s: %w", c.opts.RequestTimeout, context.DeadlineExceeded), waitForIt}
+	case isDisconnect(err):
+		return &transientError{UnavailableError: &UnavailableError{x, said{err}, waitForIt}}
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return &UntrustedError{x, fmt.Errorf("the answer is cut short: %w", err), brokenCloud}
+	}
+	return &UntrustedError{x, said{err}, brokenCloud}
+}
+
+// status tells what a status means that was not expected.
+func (c *Client) status(x Exchange, code gophercloud.ErrUnexpectedResponseCode, next string) error {
+	x.Status, x.RequestID = code.Actual, requestID(code.ResponseHeader)
+	cause := errors.New("refused")
+	if code.Actual/100 != 4 {
+		cause = errors.New("no success")
+	}
+	// A log-in's answer might repeat the password, another's the token.
+	if text := cloudMessage(code.Body); text != "" && x.Method == http.MethodGet {
+		cause = fmt.Errorf("the answer is %s", quote(c.withoutTokens(text)))
+	}
+	if code.Actual == http.StatusUnauthorized && x.Method == http.MethodGet {
+		next = "the token was new: check that the user and the project are enabled, that the role is still there, " +
+			"and that the service can ask Keystone about tokens"
+	}
+	switch {
+	case code.Actual == http.StatusUnauthorized, code.Actual == http.StatusForbidden:
+		return &RefusedError{x, cause, next}
+	case code.Actual == http.StatusTooManyRequests, code.Actual == http.StatusBadGateway,
+		code.Actual == http.StatusServiceUnavailable, code.Actual == http.StatusGatewayTimeout:
+		return &transientError{
+			UnavailableError: &UnavailableError{x, cause, waitForIt},
+			after:            retryAfter(code.ResponseHeader, c.opts.Now()),
+		}
+	case code.Actual/100 == 5:
+		return &UnavailableError{x, cause, waitForIt}
+	case code.Actual == http.StatusNotAcceptable:
+		return &UntrustedError{x, cause, "Nova must know microversion " + microversion + " (Nova 20, Train, or later)"}
+	case code.Actual/100 == 3:
+		return &UntrustedError{x, errors.New("redirects are not followed"), "correct the URL in the credentials or the catalog"}
+	}
+	return &UntrustedError{x, cause, brokenCloud}
+}
+
+// cloudMessage finds the message in a refusal: Keystone's and Nova's are
+// objects with one key, of which the value has a message.
+func cloudMessage(body []byte) string {
+	var answer map[string]struct {
+		Message string `json:"message"`
+	}
+	if err := unmarshal(body, &answer); err != nil {
+		return ""
+	}
+	for _, value := range answer {
+		return value.Message
+	}
+	return ""
+}
+
+func requestID(header http.Header) string {
+	id := header.Get("X-Openstack-Request-Id")
+	if len(id) > maxQuoted {
+		return quote(id)
+	}
+	return plain(id)
+}
+
+// stopped is a cancellation from outside. It is [context.Canceled], and its
+// cause.
+func ended(ctx context.Context, x Exchange) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &UnavailableError{x, fmt.Errorf("the time is up: %w", context.DeadlineExceeded),
+			"raise --timeout if the cloud is only slow"}
+	}
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return fmt.Errorf("%s: %w: %w", x.Op, context.Canceled, cause)
+	}
+	return fmt.Errorf("%s: %w", x.Op, context.Canceled)
+}

@@ -1,0 +1,111 @@
+package keystone
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// maxBody is for one answer, unpacked. A page of Nova's usual 1000 instances
+	// is some 2.5 MB, a log-in with a large catalog some 100 kB.
+	maxBody = 64 << 20
+	// maxErrorBody is for an answer of which only a message is wanted.
+	maxErrorBody = 64 << 10
+)
+
+var (
+	errForeignHost = errors.New("the host is neither the one of the log-in nor one of the catalog")
+	errTooLong     = errors.New("the answer is too long")
+)
+
+// hosts is a transport that asks only hosts that it was told of, so that a token
+// reaches no other, whatever the code above does. It bounds what is read, for
+// Gophercloud reads a refusal to its end, however long.
+type hosts struct {
+	base    *http.Transport
+	maxBody int64
+
+	mu    sync.RWMutex
+	known map[string]bool // by origin
+}
+
+func newTransport(config *tls.Config, opts Options) *http.Transport {
+	return &http.Transport{
+		Proxy:                  opts.Proxy,
+		TLSClientConfig:        config,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConnsPerHost:    opts.Concurrency, // Go's default is 2, and would close the rest after each request
+		MaxConnsPerHost:        opts.Concurrency,
+		IdleConnTimeout:        30 * time.Second,
+		TLSHandshakeTimeout:    10 * time.Second,
+		MaxResponseHeaderBytes: 256 << 10,
+	}
+}
+
+// allow makes the origin of a URL known.
+func (h *hosts) allow(u *url.URL) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.known[origin(u)] = true
+}
+
+// origin is scheme, host and port.
+func origin(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + " " + port
+}
+
+// RoundTrip is as in [http.RoundTripper].
+func (h *hosts) RoundTrip(r *http.Request) (*http.Response, error) {
+	h.mu.RLock()
+	known := h.known[origin(r.URL)]
+	h.mu.RUnlock()
+	if !known {
+		return nil, errForeignHost
+	}
+	response, err := h.base.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	limit := int64(maxErrorBody)
+	if response.StatusCode/100 == 2 {
+		limit = h.maxBody
+	}
+	response.Body = &bounded{ReadCloser: response.Body, left: limit}
+	return response, nil
+}
+
+// bounded gives errTooLong where [io.LimitReader] would pretend that the body
+// ends.
+type bounded struct {
+	io.ReadCloser
+	left int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		// One byte more, or the end?
+		if n, err := b.ReadCloser.Read(p[:min(1, len(p))]); n == 0 {
+			return 0, err
+		}
+		return 0, errTooLong
+	}
+	if int64(len(p)) > b.left {
+		p = p[:b.left]
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.left -= int64(n)
+	return n, err
+}
+
+// CloseIdleConnections is what [http.Client.CloseIdleConnections] calls.
+func (h *hosts) CloseIdleConnections() { h.base.CloseIdleConnections() }

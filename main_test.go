@@ -1,0 +1,370 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"nfs-exportd/keystone/keystonetest"
+	"nfs-exportd/render"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"nfs-exportd":   func() { os.Exit(runInTest()) },
+		"fake-exportfs": func() { os.Exit(fakeExportfs(os.Args[1:])) },
+	})
+}
+
+// runInTest is main with a resolver, a clock and interfaces that the
+// environment describes, and without waiting between tries.
+func runInTest() int {
+	if len(os.Args) > 1 && os.Args[1] == render.ProofCommand {
+		return render.ProofChild()
+	}
+	ctx, stop := untilSignal(context.Background())
+	defer stop()
+	a := app{
+		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
+		now: func() time.Time {
+			if t, err := time.Parse(time.RFC3339, os.Getenv("TEST_NOW")); err == nil {
+				return t
+			}
+			return time.Now()
+		},
+		lookup: testLookup,
+		local: func() ([]netip.Addr, error) {
+			var addrs []netip.Addr
+			for text := range strings.FieldsSeq(os.Getenv("TEST_LOCAL")) {
+				addrs = append(addrs, netip.MustParseAddr(text))
+			}
+			return addrs, nil
+		},
+		sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+	}
+	if os.Getenv("TEST_PANIC") != "" {
+		a.local = func() ([]netip.Addr, error) { panic("made by the test") }
+	}
+	return a.run(ctx, os.Args)
+}
+
+// testLookup answers from TEST_HOSTS, which has lines of a name and its
+// addresses. An address "servfail4" or "servfail6" is a failure of that family.
+// A name without a line does not exist.
+func testLookup(_ context.Context, network, host string) ([]netip.Addr, error) {
+	host = strings.TrimSuffix(host, ".")
+	if asked := os.Getenv("TEST_ASKED"); asked != "" {
+		f, err := os.OpenFile(asked, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		if _, err := fmt.Fprintln(f, network, host); err != nil {
+			return nil, err
+		}
+	}
+	missing := &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+	for line := range strings.Lines(os.Getenv("TEST_HOSTS")) {
+		words := strings.Fields(line)
+		if len(words) == 0 || words[0] != host {
+			continue
+		}
+		var addrs []netip.Addr
+		for _, word := range words[1:] {
+			if word == "servfail"+strings.TrimPrefix(network, "ip") {
+				return nil, &net.DNSError{Err: "server misbehaving", Name: host, IsTemporary: true}
+			}
+			if addr, err := netip.ParseAddr(word); err == nil && addr.Is4() == (network == "ip4") {
+				addrs = append(addrs, addr)
+			}
+		}
+		if len(addrs) > 0 {
+			return addrs, nil
+		}
+	}
+	return nil, missing
+}
+
+// fakeExportfs stands in for exportfs(8) where that is not installed: it reads
+// the *.exports files of a directory, and writes the table. Arguments: the
+// directory, the table, a file with its mode, a file to log its runs to, and
+// what it was called with.
+func fakeExportfs(args []string) int {
+	dir, etab, modeFile, logFile := args[0], args[1], args[2], args[3]
+	if _, err := os.Stat("/proc/self"); err != nil {
+		// Inside the sandbox: the real one has fixed paths too.
+		dir, etab, logFile = "/etc/exports.d", "/var/lib/nfs/etab", os.DevNull
+	}
+	text, err := os.ReadFile(modeFile)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		panic(err)
+	}
+	mode := strings.TrimSpace(string(text))
+	log, err := os.OpenFile(logFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Fprintln(log, strings.Join(args[4:], " "))
+	switch mode {
+	case "hang":
+		time.Sleep(time.Hour)
+	case "nothing":
+		return 0
+	case "fails":
+		fmt.Fprintln(os.Stderr, "exportfs: \x1b[31mthis did not work\x1b[0m")
+		return 1
+	}
+	table := readExports(dir)
+	if mode == "truncates" {
+		table = table[:len(table)/2]
+	}
+	if err := os.WriteFile(etab, []byte(table), 0o644); err != nil {
+		panic(err)
+	}
+	if mode == "complains" {
+		fmt.Fprintln(os.Stderr, "exportfs: all is well, but the exit status says otherwise")
+		return 1
+	}
+	return 0
+}
+
+// readExports gives the table for the exports files of a directory.
+func readExports(dir string) string {
+	names, err := filepath.Glob(filepath.Join(dir, "[^.]*.exports"))
+	if err != nil {
+		panic(err)
+	}
+	slices.Sort(names)
+	var b strings.Builder
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			panic(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			words := strings.Fields(line)
+			if len(words) == 0 || words[0][0] == '#' {
+				continue
+			}
+			options := ""
+			for _, word := range words[1:] {
+				if word[0] == '-' {
+					options = word[1:]
+					continue
+				}
+				client, own, ok := strings.Cut(strings.TrimSuffix(word, ")"), "(")
+				if !ok {
+					own = options
+				}
+				fmt.Fprintf(&b, "%s\t%s(%s,secure_locks,acl,no_pnfs,anonuid=65534,anongid=65534)\n", words[0], client, own)
+			}
+		}
+	}
+	return b.String()
+}
+
+func TestScripts(t *testing.T) {
+	for _, umask := range []int{0o022, 0o002} {
+		t.Run(fmt.Sprintf("umask %03o", umask), func(t *testing.T) {
+			old := syscall.Umask(umask)
+			t.Cleanup(func() { syscall.Umask(old) })
+			clouds := scriptClouds{running: map[string]*keystonetest.Server{}}
+			testscript.Run(t, testscript.Params{
+				Dir:                 "testdata/script",
+				RequireExplicitExec: true,
+				RequireUniqueNames:  true,
+				Setup:               setUpScript,
+				Cmds: map[string]func(*testscript.TestScript, bool, []string){
+					"exits": exits,
+					"cloud": clouds.run,
+				},
+			})
+		})
+	}
+}
+
+// setUpScript gives a script directories to export, an exportfs, the flags that
+// all of them have in common, and the files of testdata/common unless it has
+// its own. In its files $WORK stands for its directory.
+func setUpScript(env *testscript.Env) error {
+	dir := env.WorkDir
+	for _, sub := range []string{"exports.d", "srv/tools/home", "srv/scratch", "srv/maps"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"mounts.yaml", "cloud.yaml"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join("testdata/common", name))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			return err
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "[a-z]*.*"))
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		if filepath.Ext(file) == ".d" {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, []byte(strings.ReplaceAll(string(text), "$WORK", dir)), 0o644); err != nil {
+			return err
+		}
+	}
+	fake, err := exec.LookPath("fake-exportfs")
+	if err != nil {
+		return err
+	}
+	script := fmt.Sprintf("#!/bin/sh\nexec %s %s/exports.d %s/etab %s/exportfs.mode %s/exportfs.log \"$@\"\n", fake, dir, dir, dir, dir)
+	if err := os.WriteFile(filepath.Join(dir, "exportfs"), []byte(script), 0o755); err != nil {
+		return err
+	}
+	env.Vars = append(env.Vars,
+		"NFS_EXPORTD_CONFIG="+filepath.Join(dir, "mounts.yaml"),
+		"NFS_EXPORTD_EXPORTS_FILE="+filepath.Join(dir, "exports.d/nfs-exportd.exports"),
+		"NFS_EXPORTD_ETAB="+filepath.Join(dir, "etab"),
+		"NFS_EXPORTD_EXPORTFS="+filepath.Join(dir, "exportfs"),
+		// Scripts about the proof take this away.
+		"NFS_EXPORTD_NO_PREFLIGHT=1",
+		"TEST_LOCAL=127.0.0.1 192.0.2.10 2001:db8::10",
+		"TEST_HOSTS=nfs.example.org 192.0.2.10\nother.example.org 192.0.2.11\n",
+		"OS_USERNAME=observer", "OS_PASSWORD=cGFzc3dvcmQ", "OS_USER_DOMAIN_NAME=Default", "OS_SYSTEM_SCOPE=all",
+	)
+	return nil
+}
+
+// exits runs a command and wants an exact exit status, which testscript itself
+// cannot check.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS command…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("%s: exit status %d, want %d", args[1], got, want)
+	}
+}
+
+// scriptClouds has the cloud of each script that runs, by its directory.
+type scriptClouds struct {
+	mu      sync.Mutex
+	running map[string]*keystonetest.Server
+}
+
+// run is the command that starts and changes a script's cloud:
+//
+//	cloud start FILE
+//	cloud load FILE
+//	cloud remove-instance ID
+//	cloud remove-project NAME | disable-project NAME
+//	cloud remove-role USER SCOPE ROLE
+//	cloud cell-down REGION CELL | cell-up REGION CELL
+//	cloud fault KIND NAME [TIMES] | heal
+//	cloud stop
+//	cloud requests KIND N
+//	cloud forget
+func (s *scriptClouds) run(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: cloud VERB…")
+	}
+	verb, args := args[0], append(args[1:], "", "", "")
+	if verb == "start" {
+		c := keystonetest.NewServer(scriptTB{ts})
+		ts.Check(keystonetest.Load(c.Cloud, []byte(ts.ReadFile(args[0]))))
+		ts.Setenv("OS_AUTH_URL", c.AuthURL())
+		ts.Setenv("CLOUD", c.URL)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.running[ts.Getenv("WORK")] = c
+		return
+	}
+	s.mu.Lock()
+	c := s.running[ts.Getenv("WORK")]
+	s.mu.Unlock()
+	if c == nil {
+		ts.Fatalf("cloud %s: start one first", verb)
+	}
+	switch verb {
+	case "load":
+		ts.Check(keystonetest.Load(c.Cloud, []byte(ts.ReadFile(args[0]))))
+	case "remove-instance":
+		c.RemoveInstance(args[0])
+	case "remove-project":
+		c.RemoveProject(args[0])
+	case "disable-project":
+		c.SetProjectDisabled(args[0], true)
+	case "remove-role":
+		c.RemoveRole(args[0], args[1], args[2])
+	case "cell-down":
+		c.CellDown(args[0], args[1], true)
+	case "cell-up":
+		c.CellDown(args[0], args[1], false)
+	case "fault":
+		named, ok := keystonetest.FaultNamed(args[1])
+		if !ok {
+			ts.Fatalf("no fault %q", args[1])
+		}
+		fault := named.On(keystonetest.Kind(args[0]))
+		if args[2] != "" {
+			n, err := strconv.Atoi(args[2])
+			ts.Check(err)
+			fault.Times = n
+		}
+		c.Inject(fault)
+	case "heal":
+		c.Heal()
+	case "stop":
+		c.Close()
+	case "forget":
+		c.ResetRequests()
+	case "requests":
+		want, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		var kinds []keystonetest.Kind
+		if args[0] != "all" {
+			kinds = append(kinds, keystonetest.Kind(args[0]))
+		}
+		if got := c.Count(kinds...); got != want {
+			ts.Fatalf("%d requests of kind %s, want %d:\n%v", got, args[0], want, c.Requests())
+		}
+	default:
+		ts.Fatalf("cloud: unknown verb %q", verb)
+	}
+}
+
+type scriptTB struct{ *testscript.TestScript }
+
+func (s scriptTB) Helper()          {}
+func (s scriptTB) Cleanup(f func()) { s.Defer(f) }

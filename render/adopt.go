@@ -1,0 +1,142 @@
+package render
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"nfs-exportd/exports"
+)
+
+// Adopted is an exports file of the program that this one replaces: one file
+// for each project, called PROJECT.exports, or public_NAME.exports for a public
+// entry.
+type Adopted struct {
+	Path string
+	// Grants are those of the file. Their owner has a name alone: the project's
+	// key in the configuration.
+	Grants []exports.Grant
+
+	snapshot Snapshot
+}
+
+const (
+	publicPrefix = "public_"
+	// adoptedSuffix makes exportfs blind to a file.
+	adoptedSuffix = ".adopted-by-nfs-exportd"
+)
+
+// AdoptError is a file that cannot be adopted.
+type AdoptError struct {
+	Path  string
+	Lines []Line // at least one
+}
+
+func (e *AdoptError) Error() string {
+	lines := make([]string, len(e.Lines))
+	for i, line := range e.Lines {
+		lines[i] = line.String()
+	}
+	return fmt.Sprintf("cannot adopt %s: %s: move its grants into the configuration by hand, or leave the file where it is", quotePath(e.Path), strings.Join(lines, "; "))
+}
+
+// ReadAdopted reads a file to be adopted: lines of PATH -OPTIONS CLIENT..., or
+// of PATH CLIENT(OPTIONS)... as public entries have them. It gives an
+// *AdoptError if exportfs would understand more than this in it, and a
+// *FileError.
+func ReadAdopted(path string) (Adopted, error) {
+	snapshot, err := File{path}.Load()
+	if err != nil {
+		return Adopted{}, err
+	}
+	if !snapshot.Exists {
+		return Adopted{}, &FileError{path, "adopt", fs.ErrNotExist}
+	}
+	owner, problem := adoptedOwner(filepath.Base(path))
+	if problem != "" {
+		return Adopted{}, &AdoptError{path, []Line{{Problem: problem}}}
+	}
+	adopted := Adopted{Path: path, snapshot: snapshot}
+	read, undecided := parseForeign(snapshot.Text)
+	seen := map[exports.Place]bool{}
+	for _, r := range read {
+		g := exports.Grant{
+			Path:    filepath.Clean(r.Place.Path),
+			Client:  r.Place.Client,
+			Options: r.Options,
+			Owner:   owner,
+		}
+		if seen[g.Place()] {
+			continue // exportfs takes the first
+		}
+		seen[g.Place()] = true
+		if err := safe(g); err != nil {
+			undecided = append(undecided, Line{r.Line, r.String(), "not as the adopted program writes it"})
+			continue
+		}
+		adopted.Grants = append(adopted.Grants, g)
+	}
+	if len(undecided) > 0 {
+		return Adopted{}, &AdoptError{path, undecided}
+	}
+	return adopted, nil
+}
+
+// adoptedOwner tells from a file's name whose grants it has.
+func adoptedOwner(name string) (owner exports.Owner, problem string) {
+	key, ok := strings.CutSuffix(name, exportsSuffix)
+	if !ok || key == "" || strings.HasPrefix(key, ".") {
+		return owner, "its name is not PROJECT.exports, so exportfs does not read it"
+	}
+	if public, ok := strings.CutPrefix(key, publicPrefix); ok && public != "" {
+		return exports.Owner{Public: public}, ""
+	}
+	return exports.Owner{Name: key}, ""
+}
+
+// aside is where an adopted file goes.
+func (a Adopted) aside() string { return a.Path + adoptedSuffix }
+
+// moveAside renames adopted files so that exportfs reads them no more. If one
+// cannot be renamed all are back; errors are as of File.Replace.
+func moveAside(adopted []Adopted) error {
+	for i, a := range adopted {
+		if err := a.moveAside(); err != nil {
+			return errors.Join(err, moveBack(adopted[:i]))
+		}
+	}
+	return nil
+}
+
+func (a Adopted) moveAside() error {
+	now, err := File{a.Path}.Load()
+	if err != nil {
+		return err
+	}
+	if !now.same(a.snapshot) {
+		return fmt.Errorf("cannot adopt %s: %w: see who else writes to it, and run again", quotePath(a.Path), ErrChanged)
+	}
+	if _, err := os.Lstat(a.aside()); !errors.Is(err, fs.ErrNotExist) {
+		return &FileError{a.aside(), "rename the adopted file to", fs.ErrExist}
+	}
+	return a.rename(a.Path, a.aside())
+}
+
+// moveBack undoes moveAside, as far as it can.
+func moveBack(adopted []Adopted) error {
+	var errs []error
+	for _, a := range adopted {
+		errs = append(errs, a.rename(a.aside(), a.Path))
+	}
+	return errors.Join(errs...)
+}
+
+func (a Adopted) rename(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return &FileError{from, "rename", err}
+	}
+	return File{a.Path}.syncDir()
+}

@@ -1,0 +1,204 @@
+package render
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nfs-exportd/exports"
+)
+
+func TestCompareOptions(t *testing.T) {
+	t.Parallel()
+	const nobody = "rw,sync,wdelay,hide,nocrossmnt,secure,root_squash,no_all_squash,no_subtree_check,secure_locks,acl,no_pnfs,anonuid=65534,anongid=65534,sec=sys,rw,root_squash,no_all_squash"
+	replace := func(s string, pairs ...string) string { return strings.NewReplacer(pairs...).Replace(s) }
+	tests := []struct {
+		want, have string
+		answer     Answer
+	}{
+		{"rw,nohide,no_subtree_check,async,no_root_squash", sys, Agrees},
+		{sys, sys, Agrees},
+		// On a host with a kernel server the part of sec=sys has one word more.
+		{sys, replace(sys, "sec=sys,rw,", "sec=sys,rw,secure,"), Agrees},
+		{"rw,nohide,no_subtree_check,async,no_root_squash", replace(sys, "sec=sys,rw,", "sec=sys,rw,secure,"), Agrees},
+		{sys, replace(sys, "sec=sys,rw,", "sec=sys,rw,insecure,"), Disagrees},
+		{"rw,sec=sys,sync,no_subtree_check,root_squash", nobody, Agrees},
+		{"ro,rw", nobody, Agrees},
+		{"rw,ro", nobody, Disagrees},
+		{"rw,no_root_squash", nobody, Disagrees},
+		{"rw,root_squash", sys, Disagrees},
+		{"rw,async", nobody, Disagrees},
+		// What is nobody's word may be another version's default.
+		{"rw", sys, CannotTell},
+		{"rw,insecure_locks,no_acl", replace(nobody, "secure_locks,acl", "insecure_locks,no_acl"), Agrees},
+		{"rw,no_auth_nlm", replace(nobody, "secure_locks", "insecure_locks"), Agrees},
+		{"rw,auth_nlm", replace(nobody, "secure_locks", "insecure_locks"), Disagrees},
+		{"rw,anonuid=0", nobody, Disagrees},
+		{"rw,anonuid=-1", replace(nobody, "anonuid=65534", "anonuid=-1"), Agrees},
+		{"rw,anonuid=4294967295", replace(nobody, "anonuid=65534", "anonuid=-1"), Agrees},
+		{"rw,anongid=100,anongid=65534", nobody, Agrees},
+		{"rw,fsid=root", replace(nobody, "no_pnfs", "no_pnfs,fsid=0"), Agrees},
+		{"rw,fsid=010", replace(nobody, "no_pnfs", "no_pnfs,fsid=8"), Agrees},
+		{"rw,fsid=1", replace(nobody, "no_pnfs", "no_pnfs,fsid=2"), Disagrees},
+		{"rw,fsid=1", nobody, Disagrees},
+		{"rw", replace(nobody, "no_pnfs", "no_pnfs,fsid=0"), CannotTell},
+		{"rw,mp=/x", replace(nobody, "no_pnfs", "no_pnfs,mountpoint=/x"), Agrees},
+		{"rw,mp=/x", nobody, CannotTell},
+		{"rw,new_word", nobody, CannotTell},
+		{"rw,new_word,ro", nobody, Disagrees},
+		{"rw", nobody + ",new_word", CannotTell},
+		{"rw,sec=krb5", nobody, Disagrees},
+		{"rw", replace(nobody, "sec=sys", "sec=krb5"), CannotTell},
+		{"sec=sys:krb5,rw,no_subtree_check", replace(nobody, "sec=sys", "sec=sys:krb5"), Agrees},
+		{"sec=unix,rw", nobody, Agrees},
+		{"sec=krb5,rw,sec=sys,ro", "ro,sync,wdelay,hide,nocrossmnt,secure,root_squash,no_all_squash,no_subtree_check,secure_locks,acl,no_pnfs,anonuid=65534,anongid=65534,sec=krb5,rw,root_squash,no_all_squash,sec=sys,ro,root_squash,no_all_squash", Agrees},
+		{"sec=krb5,rw,sec=sys,ro", "ro,sync,wdelay,hide,nocrossmnt,secure,root_squash,no_all_squash,no_subtree_check,secure_locks,acl,no_pnfs,anonuid=65534,anongid=65534,sec=krb5,rw,root_squash,no_all_squash,sec=sys,rw,root_squash,no_all_squash", Disagrees},
+		{"rw,sec=sys,no_root_squash", nobody, Disagrees},
+	}
+	for _, test := range tests {
+		if got := compareOptions(test.want, test.have); got != test.answer {
+			t.Errorf("want %s\nhave %s\n%s instead of %s", test.want, test.have, got, test.answer)
+		}
+	}
+}
+
+func TestAgrees(t *testing.T) {
+	t.Parallel()
+	const options = "(rw,nohide,no_subtree_check,async,no_root_squash)"
+	want := set(t, "/srv/a 10.0.0.1"+options, "/srv/a 10.0.0.2"+options, "/srv/b 10.0.0.1"+options)
+	full := Table{place(t, "/srv/a 10.0.0.1"): sys, place(t, "/srv/a 10.0.0.2"): sys, place(t, "/srv/b 10.0.0.1"): sys}
+	foreignFile := func(text string) []Foreign {
+		grants, undecided := parseForeign([]byte(text))
+		return []Foreign{{File: "/etc/exports", First: true, Grants: grants, Undecided: undecided}}
+	}
+	without := func(text string) Table {
+		table := maps.Clone(full)
+		delete(table, place(t, text))
+		return table
+	}
+	with := func(table Table, text, options string) Table {
+		table = maps.Clone(table)
+		table[place(t, text)] = options
+		return table
+	}
+	tests := []struct {
+		name        string
+		table       Table
+		want        exports.Set
+		foreign     []Foreign
+		answer      Answer
+		differences []string
+	}{
+		{"the same", full, want, nil, Agrees, nil},
+		{"both empty", Table{}, exports.Set{}, nil, Agrees, nil},
+		{"missing", without("/srv/a 10.0.0.2"), want, nil, Disagrees, []string{"/srv/a for 10.0.0.2 is missing"}},
+		{"all missing", Table{}, want, nil, Disagrees, []string{"/srv/a for 10.0.0.1 is missing", "/srv/a for 10.0.0.2 is missing", "/srv/b for 10.0.0.1 is missing"}},
+		{
+			"other options", with(full, "/srv/a 10.0.0.1", "ro"), want, nil, Disagrees,
+			[]string{"/srv/a for 10.0.0.1 has the options ro instead of rw,nohide,no_subtree_check,async,no_root_squash"},
+		},
+		{
+			"surplus", with(full, "/srv/a 10.0.0.3", sys), want, nil, Disagrees,
+			[]string{"/srv/a for 10.0.0.3 is there and no exports file asks for it"},
+		},
+		{
+			"the world", with(full, "/srv/a *", sys), want, nil, Disagrees,
+			[]string{"/srv/a for * is there and no exports file asks for it"},
+		},
+		{"surplus of a foreign file", with(full, "/srv/a 10.0.0.3", sys), want, foreignFile("/srv/a 10.0.0.3(rw)\n"), Agrees, nil},
+		{
+			"foreign file for another path", with(full, "/srv/a 10.0.0.3", sys), want, foreignFile("/srv/x 10.0.0.3(rw)\n"), Disagrees,
+			[]string{"/srv/a for 10.0.0.3 is there and no exports file asks for it"},
+		},
+		{"a foreign grant is not active", full, want, foreignFile("/srv/x 10.0.0.3(rw)\n"), Agrees, nil},
+		{
+			"options of the foreign file", with(full, "/srv/a 10.0.0.1", "ro"), want, foreignFile("/srv/a 10.0.0.1(ro)\n"), CannotTell,
+			[]string{"undecided: /srv/a for 10.0.0.1 has the options ro instead of rw,nohide,no_subtree_check,async,no_root_squash"},
+		},
+		{"foreign host name", with(full, "/srv/x host.example.org", sys), want, foreignFile("/srv/x host(rw)\n"), Agrees, nil},
+		{
+			"address that a foreign host name may have", with(full, "/srv/x 10.0.0.1", sys), want, foreignFile("/srv/x host(rw)\n"), CannotTell,
+			[]string{"undecided: /srv/x for 10.0.0.1 may come from a host name for the same path"},
+		},
+		{
+			"the world beside a foreign host name", with(full, "/srv/x *", sys), want, foreignFile("/srv/x host(rw)\n"), Disagrees,
+			[]string{"/srv/x for * is there and no exports file asks for it"},
+		},
+		{
+			"foreign host name instead of ours", with(without("/srv/a 10.0.0.1"), "/srv/a host", sys), want, foreignFile("/srv/a host(rw)\n"), CannotTell,
+			[]string{"undecided: /srv/a for 10.0.0.1 is not there, but a host name is that may stand for it"},
+		},
+		{
+			"foreign file that cannot be read", with(full, "/srv/x 10.0.0.3", sys), want, foreignFile("/srv/x 10.0.0.3(rw\n"), CannotTell,
+			[]string{"undecided: /srv/x for 10.0.0.3 may come from a line of another exports file that cannot be read here"},
+		},
+		{
+			"certain before undecided", with(without("/srv/b 10.0.0.1"), "/srv/a 10.0.0.3", sys), want, foreignFile("/srv/x 10.0.0.3(rw\n"), Disagrees,
+			[]string{"/srv/b for 10.0.0.1 is missing", "undecided: /srv/a for 10.0.0.3 may come from a line of another exports file that cannot be read here"},
+		},
+		{"public line", Table{place(t, "/srv/a *"): sys}, set(t, "/srv/a *"+options), nil, Agrees, nil},
+		{
+			"public line for a host name", Table{place(t, "/srv/a host.example.org"): sys}, set(t, "/srv/a host"+options), nil, CannotTell,
+			[]string{"undecided: /srv/a for host is not there under this name, the host may have another"},
+		},
+		{
+			"hostile table", Table{place(t, "/srv/\x1b[2J 10.0.0.1\u202e"): sys}, exports.Set{}, nil, Disagrees,
+			[]string{`"/srv/\x1b[2J" for "10.0.0.1\u202e" is there and no exports file asks for it`},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got := test.table.Agrees(test.want, test.foreign)
+			if diff := cmp.Diff(Agreement{test.answer, test.differences}, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestMatches(t *testing.T) {
+	t.Parallel()
+	kernel := strings.Replace(sys, "sec=sys,rw,", "sec=sys,rw,secure,", 1)
+	host := place(t, "/srv/p host")
+	proof := Proof{
+		Table:      Table{place(t, "/srv/a 10.0.0.1"): sys, place(t, "/srv/f 10.0.0.9"): "ro"},
+		Unresolved: []exports.Place{host},
+	}
+	foreign := []Foreign{{Grants: []ForeignGrant{{Place: place(t, "/srv/a 10.0.0.1")}, {Place: place(t, "/srv/f 10.0.0.9")}}}}
+	tests := []struct {
+		name   string
+		table  Table
+		answer Answer
+	}{
+		{"the same", Table{place(t, "/srv/a 10.0.0.1"): sys, place(t, "/srv/f 10.0.0.9"): "ro"}, Agrees},
+		{"kernel's words", Table{place(t, "/srv/a 10.0.0.1"): kernel, place(t, "/srv/f 10.0.0.9"): "ro"}, Agrees},
+		{"resolved", Table{place(t, "/srv/a 10.0.0.1"): sys, place(t, "/srv/f 10.0.0.9"): "ro", place(t, "/srv/p host.example.org"): "ro"}, Agrees},
+		{"missing", Table{place(t, "/srv/f 10.0.0.9"): "ro"}, Disagrees},
+		{"missing foreign", Table{place(t, "/srv/a 10.0.0.1"): sys}, Disagrees},
+		{"other options", Table{place(t, "/srv/a 10.0.0.1"): "ro", place(t, "/srv/f 10.0.0.9"): "ro"}, Disagrees},
+		{"more options", Table{place(t, "/srv/a 10.0.0.1"): sys + ",nordirplus", place(t, "/srv/f 10.0.0.9"): "ro"}, Disagrees},
+		{"unknown options", Table{place(t, "/srv/a 10.0.0.1"): sys + ",new_word", place(t, "/srv/f 10.0.0.9"): "ro"}, Disagrees},
+		{"surplus", Table{place(t, "/srv/a 10.0.0.1"): sys, place(t, "/srv/f 10.0.0.9"): "ro", place(t, "/srv/a 10.0.0.2"): sys}, Disagrees},
+	}
+	for _, test := range tests {
+		if got := test.table.Matches(proof, foreign); got.Answer != test.answer {
+			t.Errorf("%s: %s: %q", test.name, got.Answer, got.Differences)
+		}
+	}
+}
+
+func TestIsName(t *testing.T) {
+	t.Parallel()
+	for client, want := range map[string]bool{
+		"10.0.0.1": false, "2001:db8::5": false, "::ffff:10.0.0.1": false, "*": false, "*.example.org": false,
+		"host?": false, "[a-z]x": false, "@group": false, "10.0.0.0/8": false, "10.0.0.0/255.0.0.0": false, "gss/krb5": false,
+		"host": true, "host.example.org": true, "10.1": true, "010.0.0.1": true, "10.0.0.300": true,
+	} {
+		if got := isName(clientOf(client)); got != want {
+			t.Errorf("%s: %t", client, got)
+		}
+	}
+}

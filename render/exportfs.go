@@ -1,0 +1,133 @@
+package render
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Exportfs is the host's exportfs(8).
+type Exportfs struct {
+	Path    string        // the program
+	Etab    string        // the active table that it writes
+	Timeout time.Duration // of one run
+}
+
+// Ran is how a run of exportfs(8) ended.
+type Ran struct {
+	// Status is the exit status, -1 if a signal ended the run. It says little:
+	// 0 with an empty table and 1 with a perfect one are both usual.
+	Status int
+	Said   string // what it printed, in ASCII, cut at 8 KiB
+}
+
+// String tells how the run ended, in ASCII.
+func (r Ran) String() string {
+	if r.Said == "" {
+		return fmt.Sprintf("exportfs ended with status %d and said nothing", r.Status)
+	}
+	return fmt.Sprintf("exportfs ended with status %d and said: %s", r.Status, strings.ReplaceAll(r.Said, "\n", " | "))
+}
+
+// ExportfsError is a run of exportfs(8) that could not be started, or had to be
+// ended.
+type ExportfsError struct {
+	Path string
+	Err  error
+	Ran  Ran // what it said until then
+}
+
+func (e *ExportfsError) Unwrap() error { return e.Err }
+
+func (e *ExportfsError) Error() string {
+	switch {
+	case errors.Is(e.Err, context.DeadlineExceeded):
+		return fmt.Sprintf("%s did not come to an end in time and was killed: see whether another exportfs hangs, or a host name in an exports file does not resolve", quotePath(e.Path))
+	case errors.Is(e.Err, exec.ErrNotFound), errors.Is(e.Err, syscall.ENOENT):
+		return fmt.Sprintf("cannot run %s: %s: install the NFS server's tools (Debian: nfs-kernel-server), or name the program with --exportfs", quotePath(e.Path), bare(e.Err))
+	}
+	return fmt.Sprintf("cannot run %s: %s: see that it is a program that this user may run", quotePath(e.Path), bare(e.Err))
+}
+
+// Reload has exportfs read all exports files and write the active table anew
+// (exportfs -ra). How it ended is reported, not judged: the table tells what
+// it did. It gives an *ExportfsError.
+func (e Exportfs) Reload(ctx context.Context) (Ran, error) {
+	return runExportfs(ctx, e.Path, e.Timeout)
+}
+
+// environment is all that other programs get to know of ours.
+var environment = []string{"LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+
+const (
+	maxSaid = 8 << 10
+	// pipeDelay is how long a killed run's children can keep its output open.
+	pipeDelay = 2 * time.Second
+)
+
+func runExportfs(ctx context.Context, path string, timeout time.Duration) (Ran, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, "-ra")
+	// Relative paths in an exports file would be taken from the directory.
+	cmd.Dir = "/"
+	cmd.Env = environment
+	output := &bounded{left: maxSaid}
+	cmd.Stdout, cmd.Stderr = output, output
+	// A wrapper script must not outlive the time limit either.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = pipeDelay
+	err := cmd.Run()
+	ran := Ran{Status: cmd.ProcessState.ExitCode(), Said: printable(output.kept.Bytes())}
+	var status *exec.ExitError
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return ran, &ExportfsError{path, ctx.Err(), ran}
+	case err == nil, errors.As(err, &status):
+		return ran, nil
+	}
+	return ran, &ExportfsError{path, err, ran}
+}
+
+// bounded keeps the first bytes written to it and takes the others. The buffer
+// is not embedded, as that would let all bytes in by another method.
+type bounded struct {
+	kept bytes.Buffer
+	left int
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	keep := min(len(p), b.left)
+	b.left -= keep
+	b.kept.Write(p[:keep])
+	return len(p), nil
+}
+
+// printable makes what a program said fit for a terminal and a log: lines of
+// printable ASCII, with other bytes as \xNN.
+func printable(output []byte) string {
+	var b strings.Builder
+	for line := range bytes.Lines(output) {
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('\n')
+		}
+		for _, c := range line {
+			if c < ' ' || c >= 0x7f {
+				fmt.Fprintf(&b, `\x%02x`, c)
+			} else {
+				b.WriteByte(c)
+			}
+		}
+	}
+	return b.String()
+}

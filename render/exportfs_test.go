@@ -1,0 +1,110 @@
+package render
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// script makes a program of a shell script.
+func script(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "exportfs")
+	write(t, path, "#!/bin/sh\n"+text, 0o755)
+	return path
+}
+
+func TestReload(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, text string
+		want       Ran
+	}{
+		{"silent", "exit 0", Ran{0, ""}},
+		{"status", "echo one >&2; echo two; exit 3", Ran{3, "one\ntwo"}},
+		{"hostile", `printf 'a\033[2Jb\n\n\r\n\303\244\000 "q" \\040\n' >&2`, Ran{0, "a\\x1b[2Jb\n\\xc3\\xa4\\x00 \"q\" \\040"}},
+		{"signal", "kill -9 $$", Ran{-1, ""}},
+		{"arguments and surroundings", `echo "$*"; pwd; env | sort | grep -v -e ^PWD= -e ^SHLVL= -e ^_=; readlink /proc/self/fd/0`,
+			Ran{0, "-ra\n/\nLC_ALL=C\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\n/dev/null"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := Exportfs{Path: script(t, test.text), Timeout: time.Minute}.Reload(t.Context())
+			if err != nil || got != test.want {
+				t.Errorf("got %+q, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestReloadBounded(t *testing.T) {
+	t.Parallel()
+	ran, err := Exportfs{Path: script(t, "head -c 1000000 /dev/zero | tr '\\0' x >&2"), Timeout: time.Minute}.Reload(t.Context())
+	if err != nil || len(ran.Said) != maxSaid {
+		t.Errorf("%d bytes, %v", len(ran.Said), err)
+	}
+}
+
+func TestReloadHangs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	pids := filepath.Join(dir, "pids")
+	path := script(t, "sleep 1000 & echo $! >>"+pids+"; echo $$ >>"+pids+"; echo waiting >&2; wait")
+	start := time.Now()
+	_, err := Exportfs{Path: path, Timeout: 300 * time.Millisecond}.Reload(t.Context())
+	var failed *ExportfsError
+	if !errors.As(err, &failed) || !errors.Is(err, context.DeadlineExceeded) || failed.Ran.Said != "waiting" {
+		t.Errorf("error %v", err)
+	}
+	if took := time.Since(start); took > 30*time.Second {
+		t.Errorf("took %s", took)
+	}
+	text, err := os.ReadFile(pids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range strings.Fields(string(text)) {
+		if gone(pid) {
+			continue
+		}
+		t.Errorf("process %s is still there", pid)
+	}
+}
+
+// gone tells whether a process has ended. Its parent may not have noticed yet.
+func gone(pid string) bool {
+	status, err := os.ReadFile("/proc/" + pid + "/stat")
+	return err != nil || strings.Contains(string(status), ") Z ")
+}
+
+func TestReloadCanceled(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := Exportfs{Path: script(t, "exit 0"), Timeout: time.Minute}.Reload(ctx)
+	var failed *ExportfsError
+	if !errors.As(err, &failed) || !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestReloadCannotStart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "plain"), "", 0o644)
+	for path, words := range map[string]string{
+		filepath.Join(dir, "none"):  "nfs-kernel-server",
+		filepath.Join(dir, "plain"): "permission denied",
+	} {
+		_, err := Exportfs{Path: path, Timeout: time.Minute}.Reload(t.Context())
+		var failed *ExportfsError
+		if !errors.As(err, &failed) || !strings.Contains(err.Error(), words) {
+			t.Errorf("error %v", err)
+		}
+	}
+}

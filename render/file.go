@@ -1,0 +1,335 @@
+package render
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"syscall"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/google/renameio/v2"
+)
+
+const (
+	// maxFile is far above any exports file that exportfs could work with.
+	maxFile = 64 << 20
+	// newFileMode is that of an exports file that was not there before.
+	newFileMode fs.FileMode = 0o644
+	// lockFileMode lets the group of the directory take the lock, but not all
+	// users of the machine, who could then hold it for ever.
+	lockFileMode fs.FileMode = 0o640
+	lockPoll                 = 100 * time.Millisecond
+)
+
+// File is the exports file that this program owns. Beside it are a lock file,
+// ".NAME.lock", and during a write a temporary file, ".NAME" with digits. Both
+// start with a dot so that exportfs(8) does not read them.
+type File struct {
+	Path string
+}
+
+// Snapshot is a file as it was at one moment.
+type Snapshot struct {
+	Text   []byte // empty if there is no file
+	Exists bool
+
+	info fs.FileInfo // nil if there is no file
+}
+
+// LockedError tells that another run holds the lock.
+type LockedError struct {
+	Path   string        // of the lock file
+	Waited time.Duration // for the lock
+}
+
+func (e *LockedError) Error() string {
+	return fmt.Sprintf("another run holds the lock %s (waited %s): let it finish, or wait longer with --lock-timeout", e.Path, e.Waited)
+}
+
+// FileError is a file or directory that could not be read or written.
+type FileError struct {
+	Path string
+	Op   string // what was to be done, as in "write"
+	Err  error
+}
+
+func (e *FileError) Unwrap() error { return e.Err }
+
+func (e *FileError) Error() string {
+	return fmt.Sprintf("cannot %s %s: %s: %s", e.Op, quotePath(e.Path), bare(e.Err), e.next())
+}
+
+// next is what a person can do about it.
+func (e *FileError) next() string {
+	dir := quotePath(filepath.Dir(e.Path))
+	switch {
+	case errors.Is(e.Err, errNotRegular):
+		return "move it away, or name another file with --exports-file"
+	case errors.Is(e.Err, errTooLarge):
+		return "see what it is, and move it away"
+	case errors.Is(e.Err, syscall.ENOSPC), errors.Is(e.Err, syscall.EDQUOT):
+		return "make room on the file system of " + dir + " and run again"
+	case errors.Is(e.Err, syscall.EROFS):
+		return "make the file system of " + dir + " writable (the kernel log may tell why it is not) and run again"
+	case errors.Is(e.Err, fs.ErrPermission):
+		return "run as root, or give this user the right to it in " + dir
+	case errors.Is(e.Err, fs.ErrNotExist):
+		return "create the directory " + dir
+	}
+	return "look at " + dir + " and run again"
+}
+
+// quotePath leaves a path that is safe to print as it is.
+func quotePath(path string) string {
+	if unsafeBytes(path, `"\`, "") == "" {
+		return path
+	}
+	return quote(path)
+}
+
+// bare takes the path out of an error of package os: the message has it.
+func bare(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	var link *os.LinkError
+	if errors.As(err, &link) {
+		return link.Err
+	}
+	return err
+}
+
+var (
+	// ErrChanged is in the chain of an error that tells that the exports file
+	// is no longer as it was loaded.
+	ErrChanged = errors.New("the file changed during the run")
+
+	errNotRegular = errors.New("it is not a regular file")
+	errTooLarge   = fmt.Errorf("it is larger than %d MiB", maxFile>>20)
+)
+
+// Lock takes the lock of the file and gives a function that releases it. It
+// waits for a run that has it, but not longer than timeout; 0 is not at all.
+// With the lock it removes what killed runs left behind. It gives a
+// *LockedError, a *FileError, or the error of ctx.
+func (f File) Lock(ctx context.Context, timeout time.Duration) (release func() error, err error) {
+	path := f.hidden() + ".lock"
+	// Without these flags a symbolic link or FIFO of that name would be
+	// followed, or hang the run.
+	lock := flock.New(path, flock.SetPermissions(lockFileMode),
+		flock.SetFlag(os.O_CREATE|os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK))
+	locked, err := lock.TryLock()
+	if err == nil && !locked && timeout > 0 {
+		waiting, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		locked, err = lock.TryLockContext(waiting, lockPoll)
+		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+			err = nil
+		}
+	}
+	switch {
+	case ctx.Err() != nil:
+		return nil, errors.Join(fmt.Errorf("waiting for the lock %s: %w", path, ctx.Err()), lock.Close())
+	case err != nil:
+		return nil, &FileError{path, "lock", err}
+	case !locked:
+		return nil, &LockedError{path, timeout}
+	}
+	if err := f.clean(); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock.Close, nil
+}
+
+// hidden is the path of the file with a dot before its name.
+func (f File) hidden() string {
+	return filepath.Join(filepath.Dir(f.Path), "."+filepath.Base(f.Path))
+}
+
+// clean removes the temporary files of runs that were killed. Only who holds
+// the lock may call it.
+func (f File) clean() error {
+	dir := filepath.Dir(f.Path)
+	temporary := regexp.MustCompile(`^` + regexp.QuoteMeta(filepath.Base(f.hidden())) + `[0-9]{1,19}$`)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return &FileError{dir, "list", err}
+	}
+	for _, entry := range entries {
+		if !entry.Type().IsRegular() || !temporary.MatchString(entry.Name()) {
+			continue
+		}
+		path := filepath.Join(dir, entry.Name())
+		if err := os.Remove(path); err != nil {
+			return &FileError{path, "remove", err}
+		}
+	}
+	return nil
+}
+
+// Load reads the file. One that does not exist is not an error. It gives a
+// *FileError, also for anything but a regular file.
+func (f File) Load() (Snapshot, error) {
+	text, info, err := readRegular(f.Path, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Snapshot{}, nil
+	}
+	if err != nil {
+		return Snapshot{}, &FileError{f.Path, "read", err}
+	}
+	return Snapshot{Text: text, Exists: true, info: info}, nil
+}
+
+// readRegular reads a regular file, through symbolic links if follow is set. It
+// opens nothing else, and does not hang if the file becomes something else.
+func readRegular(path string, follow bool) ([]byte, fs.FileInfo, error) {
+	stat, flags := os.Lstat, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW
+	if follow {
+		stat, flags = os.Stat, os.O_RDONLY|syscall.O_NONBLOCK
+	}
+	info, err := stat(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, nil, errNotRegular
+	}
+	file, err := os.OpenFile(path, flags, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer file.Close()
+	if info, err = file.Stat(); err != nil {
+		return nil, nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, nil, errNotRegular
+	}
+	if info.Size() > maxFile {
+		return nil, nil, errTooLarge
+	}
+	// It can grow while it is read.
+	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(text) > maxFile {
+		return nil, nil, errTooLarge
+	}
+	return text, info, nil
+}
+
+// same tells whether two snapshots are of the same file with the same bytes.
+func (s Snapshot) same(t Snapshot) bool {
+	if s.Exists != t.Exists || !bytes.Equal(s.Text, t.Text) {
+		return false
+	}
+	return !s.Exists || os.SameFile(s.info, t.info)
+}
+
+// Replace puts text in the place of the file that old is a snapshot of, with
+// its mode and owner: whoever reads the file, after a crash as well, sees either
+// the old text or the new one. The lock must be held. It gives an error with
+// ErrChanged in its chain if the file is not as in the snapshot any more, or a
+// *FileError; the file is then as it was.
+func (f File) Replace(old Snapshot, text []byte) error {
+	if err := f.write(text, old, true); err != nil {
+		return err
+	}
+	if err := f.syncDir(); err != nil {
+		return errors.Join(err, f.Restore(old))
+	}
+	return nil
+}
+
+// Restore makes the file as it is in the snapshot, whatever it is now. It gives
+// a *FileError.
+func (f File) Restore(old Snapshot) error {
+	if !old.Exists {
+		if err := os.Remove(f.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return &FileError{f.Path, "remove", err}
+		}
+	} else if err := f.write(old.Text, old, false); err != nil {
+		return err
+	}
+	return f.syncDir()
+}
+
+// write puts text in the place of the file, with mode and owner as in old. If
+// check is set the file must be as in old.
+func (f File) write(text []byte, old Snapshot, check bool) (err error) {
+	mode := newFileMode
+	if old.Exists {
+		mode = old.info.Mode().Perm()
+	}
+	pending, err := renameio.NewPendingFile(f.Path,
+		renameio.WithTempDir(filepath.Dir(f.Path)), renameio.WithStaticPermissions(mode))
+	if err != nil {
+		return &FileError{f.Path, "write", err}
+	}
+	defer func() {
+		if failed := pending.Cleanup(); failed != nil && err == nil {
+			err = &FileError{f.Path, "write", failed}
+		}
+	}()
+	if old.Exists {
+		if err := sameOwner(pending.File, old.info); err != nil {
+			return &FileError{f.Path, "keep the owner of", err}
+		}
+	}
+	if _, err := pending.Write(text); err != nil {
+		return &FileError{f.Path, "write", err}
+	}
+	if check {
+		now, err := f.Load()
+		if err != nil {
+			return err
+		}
+		if !now.same(old) {
+			return fmt.Errorf("cannot write %s: %w: see who else writes to it, and run again", quotePath(f.Path), ErrChanged)
+		}
+	}
+	if err := pending.CloseAtomicallyReplace(); err != nil {
+		return &FileError{f.Path, "write", err}
+	}
+	return nil
+}
+
+// sameOwner gives an open file the owner and group of another.
+func sameOwner(file *os.File, as fs.FileInfo) error {
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	have, want := info.Sys().(*syscall.Stat_t), as.Sys().(*syscall.Stat_t)
+	if have.Uid == want.Uid && have.Gid == want.Gid {
+		return nil
+	}
+	if err := file.Chown(int(want.Uid), int(want.Gid)); err != nil {
+		return err
+	}
+	// Changing the owner takes away bits of the mode.
+	return file.Chmod(as.Mode().Perm())
+}
+
+// syncDir makes a rename survive a crash.
+func (f File) syncDir() error {
+	path := filepath.Dir(f.Path)
+	dir, err := os.Open(path)
+	if err != nil {
+		return &FileError{path, "open", err}
+	}
+	defer dir.Close()
+	if err := dir.Sync(); err != nil {
+		return &FileError{path, "sync", err}
+	}
+	return nil
+}

@@ -1,0 +1,167 @@
+package render
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"nfs-exportd/exports"
+)
+
+// Foreign is an exports file that is not this program's.
+type Foreign struct {
+	File string // path
+	// First tells that exportfs reads it before our file. Where both have a
+	// grant, that of the first counts.
+	First  bool
+	Grants []ForeignGrant
+	// Undecided tells, in at most a few lines, of what only exportfs itself can
+	// say what it grants. Clients that are host names are not among them, but
+	// in Grants.
+	Undecided []Line
+
+	text       []byte
+	etcExports bool // it is /etc/exports
+}
+
+// ForeignGrant is one client of a line of a foreign file.
+type ForeignGrant struct {
+	Place   exports.Place
+	Options string // those of the line first, then those of the client
+	Line    int
+}
+
+// exportsSuffix is what exportfs(8) wants of a name in /etc/exports.d, besides
+// that it does not start with a dot.
+const exportsSuffix = ".exports"
+
+// ReadForeign reads etcExports, which is /etc/exports, and the other files of
+// the directory of own, which is /etc/exports.d, in the order in which exportfs
+// reads them. Adopted files are left out. What cannot be read is Undecided in
+// the result. It gives a *FileError if the directory cannot be listed; one that
+// does not exist is empty.
+func ReadForeign(etcExports, own string, adopted []Adopted) ([]Foreign, error) {
+	dir := filepath.Dir(own)
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, &FileError{dir, "list", err}
+	}
+	var names []string
+	for _, entry := range entries {
+		name := entry.Name()
+		if name == filepath.Base(own) || !readByExportfs(entry) {
+			continue
+		}
+		if slices.ContainsFunc(adopted, func(a Adopted) bool { return sameFile(a.Path, filepath.Join(dir, name)) }) {
+			continue
+		}
+		names = append(names, name)
+	}
+	slices.SortFunc(names, compareVersions)
+	foreign := readForeign(nil, etcExports, true)
+	for i := range foreign {
+		foreign[i].etcExports = true
+	}
+	for _, name := range names {
+		foreign = readForeign(foreign, filepath.Join(dir, name), compareVersions(name, filepath.Base(own)) < 0)
+	}
+	return foreign, nil
+}
+
+// readByExportfs follows export_d_read in nfs-utils' support/export/export.c.
+func readByExportfs(entry fs.DirEntry) bool {
+	name, kind := entry.Name(), entry.Type()
+	return (kind.IsRegular() || kind&fs.ModeSymlink != 0) &&
+		!strings.HasPrefix(name, ".") && strings.HasSuffix(name, exportsSuffix)
+}
+
+func sameFile(a, b string) bool {
+	if filepath.Clean(a) == filepath.Clean(b) {
+		return true
+	}
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
+}
+
+// readForeign adds the file at path, if there is one.
+func readForeign(foreign []Foreign, path string, first bool) []Foreign {
+	f := Foreign{File: path, First: first}
+	text, _, err := readRegular(path, true)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if _, err := os.Lstat(path); err != nil {
+			return foreign
+		}
+		f.Undecided = []Line{{Problem: "a symbolic link that leads nowhere"}}
+	case errors.Is(err, errNotRegular) && isDir(path):
+		return foreign
+	case err != nil:
+		f.Undecided = []Line{{Problem: fmt.Sprintf("cannot be read: %s", bare(err))}}
+	default:
+		f.text = text
+		f.Grants, f.Undecided = parseForeign(text)
+		resolvePaths(f.Grants)
+	}
+	return append(foreign, f)
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// resolvePaths names directories as exportfs does: through all symbolic links,
+// or as they are written where there is nothing.
+func resolvePaths(grants []ForeignGrant) {
+	resolved := map[string]string{}
+	for i := range grants {
+		path := grants[i].Place.Path
+		real, ok := resolved[path]
+		if !ok {
+			real = path
+			// exportfs runs in /.
+			if target, err := filepath.EvalSymlinks(filepath.Join("/", path)); err == nil {
+				real = target
+			}
+			resolved[path] = real
+		}
+		grants[i].Place.Path = real
+	}
+}
+
+// Conflict is a grant that a foreign file has as well. exportfs takes the first
+// one that it reads and ends with status 1.
+type Conflict struct {
+	Grant   exports.Grant // ours
+	File    string
+	Line    int
+	Options string // theirs, as written
+	Theirs  bool   // the foreign one is first
+}
+
+// String tells of the conflict in ASCII.
+func (c Conflict) String() string {
+	winner := "exportfs takes ours"
+	if c.Theirs {
+		winner = "exportfs takes that one, with the options " + quoteWord(c.Options)
+	}
+	return fmt.Sprintf("%s is also in %s, line %d: %s", placeText(c.Grant.Place()), quotePath(c.File), c.Line, winner)
+}
+
+// Conflicts are the wanted grants that foreign files have as well.
+func Conflicts(want exports.Set, foreign []Foreign) []Conflict {
+	var conflicts []Conflict
+	for _, f := range foreign {
+		for _, g := range f.Grants {
+			if ours, ok := want.At(g.Place); ok {
+				conflicts = append(conflicts, Conflict{ours, f.File, g.Line, g.Options, f.First})
+			}
+		}
+	}
+	return conflicts
+}

@@ -1,0 +1,249 @@
+package render
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"nfs-exportd/exports"
+)
+
+// Change is a new exports file that is to be installed.
+type Change struct {
+	File     File
+	Old      Snapshot // of File
+	Text     []byte   // the new text, Marshal of Want
+	Want     exports.Set
+	Proven   *Proof    // of Text; nil if no proof was to be had
+	Foreign  []Foreign // without the adopted files
+	Adopt    []Adopted
+	Exportfs Exportfs
+}
+
+// Outcome tells what Install did.
+type Outcome struct {
+	Wrote    bool // the exports file, not only the active table
+	Ran      Ran
+	Adopted  []string // the new names of the adopted files
+	Warnings []string // ASCII: doubts about the table, words of exportfs
+}
+
+// ActivationError tells that the active table did not become what was asked
+// for, and how far everything is as before.
+type ActivationError struct {
+	Differences   []string // of the table, ASCII
+	Ran           Ran      // of the run that failed
+	Err           error    // why the run or the reading of the table failed, or nil
+	FileRestored  bool     // the exports file and the adopted ones are as before
+	TableRestored bool     // the active table is as before
+	RestoreErr    error    // why something is not as before, or nil
+}
+
+func (e *ActivationError) Unwrap() []error {
+	var errs []error
+	for _, err := range []error{e.Err, e.RestoreErr} {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
+// maxNamed is how many differences an error names before it counts the rest.
+const maxNamed = 10
+
+func (e *ActivationError) Error() string {
+	var b strings.Builder
+	b.WriteString("the active table did not become what was asked for: ")
+	if e.Err != nil {
+		fmt.Fprintf(&b, "%s; ", e.Err)
+	}
+	for _, d := range e.Differences[:min(len(e.Differences), maxNamed)] {
+		fmt.Fprintf(&b, "%s; ", d)
+	}
+	if more := len(e.Differences) - maxNamed; more > 0 {
+		fmt.Fprintf(&b, "and %d more; ", more)
+	}
+	fmt.Fprintf(&b, "%s; ", e.Ran)
+	if e.RestoreErr != nil {
+		fmt.Fprintf(&b, "undoing it failed: %s; ", e.RestoreErr)
+	}
+	switch {
+	case e.FileRestored && e.TableRestored:
+		b.WriteString("the exports file and the active table are as before: mend what exportfs speaks of and run again")
+	case e.FileRestored:
+		b.WriteString(`the exports file is as before, but the active table is not, so clients may have lost access: run "exportfs -ra" and compare "exportfs -s" with the exports files`)
+	default:
+		b.WriteString(`THE NEW EXPORTS FILE IS STILL THERE: see why it cannot be put back, then run "exportfs -ra" and compare "exportfs -s" with the exports files`)
+	}
+	return b.String()
+}
+
+// Install writes the new text if it differs from the old one, moves adopted
+// files aside, has exportfs read it all, and judges by the active table: it
+// must be the proven one, or, without a proof, have the wanted grants and none
+// that the change removes. If it is not, everything is put back and exportfs
+// reads that. The lock must be held.
+//
+// ctx can stop it before the first write and not later. It gives the error of
+// ctx; ErrChanged or a *FileError, both with nothing changed; or an
+// *ActivationError.
+func Install(ctx context.Context, c Change) (Outcome, error) {
+	if err := ctx.Err(); err != nil {
+		return Outcome{}, fmt.Errorf("nothing was written: %w", err)
+	}
+	ctx = context.WithoutCancel(ctx)
+	before, err := ReadTable(c.Exportfs.Etab)
+	var broken *TableError
+	if err != nil && !errors.As(err, &broken) {
+		return Outcome{}, err
+	}
+	if err := c.checkRoom(); err != nil {
+		return Outcome{}, err
+	}
+	wrote, err := c.write()
+	if err != nil {
+		return Outcome{}, err
+	}
+	outcome := Outcome{Wrote: wrote}
+	ran, differences, err := c.activate(ctx)
+	outcome.Ran = ran
+	failure := &ActivationError{Ran: ran, Err: err}
+	mustGo := c.mustGo()
+	for _, d := range differences {
+		// Without a proof nobody knows all that the other files do, so of what
+		// is there besides only what this change takes away counts.
+		if d.answer == Disagrees && (c.Proven != nil || d.kind != surplus || mustGo[d.place]) {
+			failure.Differences = append(failure.Differences, d.text)
+		} else {
+			outcome.Warnings = append(outcome.Warnings, d.text)
+		}
+	}
+	if failure.Err != nil || len(failure.Differences) > 0 {
+		c.undo(ctx, wrote, before, failure)
+		return Outcome{}, failure
+	}
+	if ran.Status != 0 || ran.Said != "" {
+		outcome.Warnings = append(outcome.Warnings, ran.String())
+	}
+	for _, a := range c.Adopt {
+		outcome.Adopted = append(outcome.Adopted, a.aside())
+	}
+	return outcome, nil
+}
+
+// write puts the new text in place, then moves the adopted files aside: who is
+// interrupted between the two has grants twice, not none.
+func (c Change) write() (wrote bool, err error) {
+	if c.Old.Exists && bytes.Equal(c.Old.Text, c.Text) {
+		now, err := c.File.Load()
+		if err != nil {
+			return false, err
+		}
+		if !now.same(c.Old) {
+			return false, fmt.Errorf("cannot activate %s: %w: see who else writes to it, and run again", quotePath(c.File.Path), ErrChanged)
+		}
+		return false, moveAside(c.Adopt)
+	}
+	if err := c.File.Replace(c.Old, c.Text); err != nil {
+		return false, err
+	}
+	if err := moveAside(c.Adopt); err != nil {
+		return false, errors.Join(err, c.File.Restore(c.Old))
+	}
+	return true, nil
+}
+
+// activate runs exportfs and gives what is wrong with the table.
+func (c Change) activate(ctx context.Context) (Ran, []difference, error) {
+	ran, err := c.Exportfs.Reload(ctx)
+	if err != nil {
+		return ran, nil, err
+	}
+	table, err := ReadTable(c.Exportfs.Etab)
+	if err != nil {
+		return ran, nil, err
+	}
+	if c.Proven != nil {
+		return ran, table.compareProof(*c.Proven, c.Foreign), nil
+	}
+	return ran, table.compareSet(c.Want, c.Foreign), nil
+}
+
+// mustGo are the places of today that are not wanted.
+func (c Change) mustGo() map[exports.Place]bool {
+	today := Parse(c.Old.Text).Set.Grants()
+	for _, a := range c.Adopt {
+		today = append(today[:len(today):len(today)], a.Grants...)
+	}
+	places := map[exports.Place]bool{}
+	for _, g := range today {
+		if _, ok := c.Want.At(g.Place()); !ok {
+			places[g.Place()] = true
+		}
+	}
+	return places
+}
+
+// undo puts the files back, has exportfs read them, and tells in failure how
+// that went.
+func (c Change) undo(ctx context.Context, wrote bool, before Table, failure *ActivationError) {
+	err := moveBack(c.Adopt)
+	if wrote {
+		err = errors.Join(err, c.File.Restore(c.Old))
+	}
+	failure.FileRestored = err == nil
+	if wrote || len(c.Adopt) > 0 {
+		_, failed := c.Exportfs.Reload(ctx)
+		err = errors.Join(err, failed)
+	}
+	table, failed := ReadTable(c.Exportfs.Etab)
+	failure.RestoreErr = errors.Join(err, failed)
+	failure.TableRestored = failed == nil && before != nil && maps.Equal(table, before)
+}
+
+// checkRoom refuses to let exportfs write a table for which there is no room:
+// it would put a table cut short in the place of the old one and report success
+// (xtab_write in nfs-utils' support/export/xtab.c).
+func (c Change) checkRoom() error {
+	dir := filepath.Dir(c.Exportfs.Etab)
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(dir, &fs); err != nil {
+		return &FileError{c.Exportfs.Etab, "look for room for", err}
+	}
+	// exportfs runs as root, who may use the reserve.
+	free, need := fs.Bfree*uint64(fs.Bsize), 2*c.tableSize()+2*uint64(fs.Bsize)
+	if free < need {
+		return &FileError{c.Exportfs.Etab, "let exportfs write", fmt.Errorf("%d bytes are free and %d needed: %w", free, need, syscall.ENOSPC)}
+	}
+	return nil
+}
+
+// entryOptions is about how long the options of an entry of the table are.
+const entryOptions = 200
+
+// tableSize is about how long the new table will be.
+func (c Change) tableSize() uint64 {
+	size := 0
+	add := func(p exports.Place) { size += len(p.Path) + len(p.Client.String()) + entryOptions }
+	if c.Proven != nil {
+		for place := range c.Proven.Table {
+			add(place)
+		}
+		return uint64(size)
+	}
+	for _, g := range c.Want.Grants() {
+		add(g.Place())
+	}
+	for _, f := range c.Foreign {
+		for _, g := range f.Grants {
+			add(g.Place)
+		}
+	}
+	return uint64(size)
+}

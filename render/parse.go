@@ -1,0 +1,167 @@
+package render
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"nfs-exportd/exports"
+)
+
+// Parsed is what an exports file holds.
+type Parsed struct {
+	// Set are the grants, with their owners as the comments tell them.
+	Set exports.Set
+	// Edited tells that somebody else than this program has written to the
+	// file. A file without any line but comments never counts as edited.
+	Edited bool
+	// Unread are the lines that are neither comments nor grants as Marshal
+	// writes them, in order. exportfs may understand them all the same.
+	Unread []Line
+}
+
+// Line is a line of a file that could not be used.
+type Line struct {
+	Number  int    // from 1; 0 for the whole file
+	Text    string // as in the file, so it may be hostile
+	Problem string
+}
+
+// String is the line for people, in ASCII.
+func (l Line) String() string {
+	if l.Number == 0 {
+		return l.Problem
+	}
+	return fmt.Sprintf("line %d: %s: %s", l.Number, l.Problem, quote(l.Text))
+}
+
+// Parse reads an exports file as Marshal writes it. It takes any text, and what
+// it cannot read it gives back in Unread.
+func Parse(text []byte) Parsed {
+	var (
+		parsed Parsed
+		grants []exports.Grant
+		owner  exports.Owner
+		lines  = map[exports.Place]int{}
+		number int
+	)
+	unread := func(line, problem string) {
+		parsed.Unread = append(parsed.Unread, Line{number, line, problem})
+	}
+	for line := range strings.Lines(string(text)) {
+		number++
+		line, ended := strings.CutSuffix(line, "\n")
+		switch {
+		case strings.HasPrefix(line, "#"):
+			if about, o := parseOwner(line); about {
+				owner = o
+			}
+			continue
+		case line == "":
+			continue
+		case !ended:
+			// The end of a cut line could be the beginning of an option.
+			unread(line, "the file ends in the middle of a line")
+			continue
+		}
+		g, problem := parseGrant(line)
+		if problem != "" {
+			unread(line, problem)
+			continue
+		}
+		if first, ok := lines[g.Place()]; ok {
+			unread(line, fmt.Sprintf("same path and client as line %d", first))
+			continue
+		}
+		lines[g.Place()] = number
+		g.Owner = owner
+		grants = append(grants, g)
+	}
+	parsed.Set = exports.NewSet(grants)
+	if parsed.Set.Len() > 0 || len(parsed.Unread) > 0 {
+		parsed.Edited = !intact(text)
+	}
+	return parsed
+}
+
+// intact tells whether the first line has the digest of the others.
+func intact(text []byte) bool {
+	first, body, ok := bytes.Cut(text, []byte("\n"))
+	return ok && string(first)+"\n" == digestLine(body)
+}
+
+// parseOwner tells whether a comment is about owners, and gives the owner. One
+// that ownerComment would not write so stands for nobody: better that than the
+// owner of the lines before.
+func parseOwner(line string) (about bool, owner exports.Owner) {
+	if quoted, ok := strings.CutPrefix(line, publicMark); ok {
+		about = true
+		if name, err := strconv.Unquote(quoted); err == nil {
+			owner = exports.Owner{Public: name}
+		}
+	} else if words, ok := strings.CutPrefix(line, projectMark); ok {
+		about = true
+		if first, rest, ok := cutWord(words); ok && rest == "" {
+			owner = exports.Owner{Name: first}
+		} else if name, err := strconv.Unquote(strings.TrimPrefix(rest, " ")); ok && err == nil {
+			owner = exports.Owner{ID: first, Name: name}
+		}
+	}
+	if !about {
+		return line == unknownMark, exports.Owner{}
+	}
+	if ownerComment(owner) != line+"\n" {
+		return true, exports.Owner{}
+	}
+	return true, owner
+}
+
+// cutWord takes a plain or quoted word from the front of s.
+func cutWord(s string) (word, rest string, ok bool) {
+	if strings.HasPrefix(s, `"`) {
+		quoted, err := strconv.QuotedPrefix(s)
+		if err != nil {
+			return "", "", false
+		}
+		word, err = strconv.Unquote(quoted)
+		return word, s[len(quoted):], err == nil
+	}
+	if i := strings.IndexByte(s, ' '); i >= 0 {
+		return s[:i], s[i:], true
+	}
+	return s, "", true
+}
+
+// parseGrant reads a line as grantLine writes it, or says why it is none.
+func parseGrant(line string) (exports.Grant, string) {
+	path, rest, ok := strings.Cut(line, " ")
+	if !ok {
+		return exports.Grant{}, "no client"
+	}
+	client, options, ok := strings.Cut(rest, "(")
+	if !ok || !strings.HasSuffix(options, ")") {
+		return exports.Grant{}, "not PATH CLIENT(OPTIONS)"
+	}
+	g := exports.Grant{
+		Path:    pathUnescaper.Replace(path),
+		Client:  exports.ParseClient(client),
+		Options: strings.TrimSuffix(options, ")"),
+	}
+	// Whatever else could be written for the same grant is not our writing.
+	if err := safe(g); err != nil || grantLine(g) != line+"\n" {
+		return exports.Grant{}, "not as nfs-exportd writes it"
+	}
+	return g, ""
+}
+
+// clientOf gives the client that a word of the active table or of a foreign
+// file stands for. exportfs takes an IPv4 address in IPv6 form for a client of
+// its own, which never matches the IPv4 address.
+func clientOf(word string) exports.Client {
+	if addr, err := netip.ParseAddr(word); err == nil && addr.Is4In6() {
+		return exports.Client{Literal: word}
+	}
+	return exports.ParseClient(word)
+}

@@ -1,0 +1,149 @@
+package render
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nfs-exportd/exports"
+)
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	public := exports.Owner{Public: "scratch"}
+	tests := []struct {
+		name   string
+		text   string
+		grants []exports.Grant
+		edited bool
+		unread []Line
+	}{
+		{name: "empty"},
+		{name: "comments alone", text: "# hand-written\n\n#\n# project 1 \"x\"\n"},
+		{
+			name:   "no digest",
+			text:   "# project 0123456789abcdef \"tools\"\n/srv/a 10.0.0.1(rw)\n",
+			grants: []exports.Grant{grant(t, "/srv/a 10.0.0.1(rw)", tools)},
+			edited: true,
+		},
+		{
+			name: "owners",
+			text: "/srv/a 10.0.0.1(rw)\n# public \"scratch\"\n/srv/a 10.0.0.2(rw)\n# a note\n/srv/a 10.0.0.3(rw)\n" +
+				"# project nonsense\n/srv/a 10.0.0.4(rw)\n# project \"tools\"\n/srv/a 10.0.0.5(rw)\n" +
+				"# public scratch\n/srv/a 10.0.0.6(rw)\n# project \"abc\" \"tools\"\n/srv/a 10.0.0.7(rw)\n",
+			grants: []exports.Grant{
+				grant(t, "/srv/a 10.0.0.1(rw)", exports.Owner{}),
+				grant(t, "/srv/a 10.0.0.2(rw)", public),
+				grant(t, "/srv/a 10.0.0.3(rw)", public),
+				grant(t, "/srv/a 10.0.0.4(rw)", exports.Owner{}),
+				grant(t, "/srv/a 10.0.0.5(rw)", exports.Owner{Name: "tools"}),
+				grant(t, "/srv/a 10.0.0.6(rw)", exports.Owner{}),
+				// An id of letters is not quoted by us.
+				grant(t, "/srv/a 10.0.0.7(rw)", exports.Owner{}),
+			},
+			edited: true,
+		},
+		{
+			name:   "lines of other kinds",
+			edited: true,
+			text: "/srv/a 10.0.0.1(rw)\n" +
+				"/srv/a 10.0.0.2(rw) 10.0.0.3(rw)\n" +
+				"/srv/a -rw 10.0.0.4\n" +
+				"/srv/a\n" +
+				" /srv/a 10.0.0.5(rw)\n" +
+				"/srv/a  10.0.0.6(rw)\n" +
+				"/srv/a 10.0.0.7(rw)\r\n" +
+				"/srv/a/ 10.0.0.8(rw)\n" +
+				"/srv/\\141 10.0.0.9(rw)\n" +
+				"/srv/a 2001:DB8::5(rw)\n" +
+				"/srv/a 10.0.0.10()\n" +
+				"/srv/a 10.0.0.11\n" +
+				"/srv/a \\\n10.0.0.12(rw)\n" +
+				"/srv/a 10.0.0.1(ro)\n" +
+				"/srv/a 10.0.0.13(rw)",
+			grants: []exports.Grant{grant(t, "/srv/a 10.0.0.1(rw)", exports.Owner{})},
+			unread: []Line{
+				{2, "/srv/a 10.0.0.2(rw) 10.0.0.3(rw)", "not as nfs-exportd writes it"},
+				{3, "/srv/a -rw 10.0.0.4", "not PATH CLIENT(OPTIONS)"},
+				{4, "/srv/a", "no client"},
+				{5, " /srv/a 10.0.0.5(rw)", "not as nfs-exportd writes it"},
+				{6, "/srv/a  10.0.0.6(rw)", "not as nfs-exportd writes it"},
+				{7, "/srv/a 10.0.0.7(rw)\r", "not PATH CLIENT(OPTIONS)"},
+				{8, "/srv/a/ 10.0.0.8(rw)", "not as nfs-exportd writes it"},
+				{9, "/srv/\\141 10.0.0.9(rw)", "not as nfs-exportd writes it"},
+				{10, "/srv/a 2001:DB8::5(rw)", "not as nfs-exportd writes it"},
+				{11, "/srv/a 10.0.0.10()", "not as nfs-exportd writes it"},
+				{12, "/srv/a 10.0.0.11", "not PATH CLIENT(OPTIONS)"},
+				{13, "/srv/a \\", "not PATH CLIENT(OPTIONS)"},
+				{14, "10.0.0.12(rw)", "no client"},
+				{15, "/srv/a 10.0.0.1(ro)", "same path and client as line 1"},
+				{16, "/srv/a 10.0.0.13(rw)", "the file ends in the middle of a line"},
+			},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got := Parse([]byte(test.text))
+			if diff := cmp.Diff(test.grants, got.Set.Grants(), equateClients); diff != "" {
+				t.Error(diff)
+			}
+			if diff := cmp.Diff(test.unread, got.Unread); diff != "" {
+				t.Error(diff)
+			}
+			if got.Edited != test.edited {
+				t.Errorf("edited %t", got.Edited)
+			}
+		})
+	}
+}
+
+// Whatever is done to the file by hand, it shows.
+func TestParseEdited(t *testing.T) {
+	t.Parallel()
+	text := marshal(t, set(t, "/srv/a 10.0.0.1(rw)", "/srv/a 10.0.0.2(rw)", "/srv/b 10.0.0.1(rw)"))
+	if Parse(text).Edited {
+		t.Fatal("our own text counts as edited")
+	}
+	for i := range text {
+		for _, other := range []byte{text[i] ^ 1, text[i] ^ 0x80, '\n', '#'} {
+			changed := bytes.Clone(text)
+			changed[i] = other
+			if !bytes.Equal(changed, text) && !Parse(changed).Edited {
+				t.Errorf("byte %d changed from %q to %q does not show", i, text[i], other)
+			}
+		}
+		if !Parse(append(append(bytes.Clone(text[:i]), "\n"...), text[i:]...)).Edited {
+			t.Errorf("a line added at byte %d does not show", i)
+		}
+		if cut := Parse(text[:i]); !cut.Edited && (cut.Set.Len() > 0 || len(cut.Unread) > 0) {
+			t.Errorf("the end cut off at byte %d does not show", i)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte("# project 1 \"x\"\n/srv/a\\040b 10.0.0.1(rw)\n/srv *(ro)\nnonsense"))
+	f.Add([]byte("# sha256 00 of all lines below\n#\n# public \"\\x00\"\n/ ::1(a)\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		parsed := Parse(text)
+		content := 0
+		for line := range strings.Lines(string(text)) {
+			if line != "\n" && line[0] != '#' {
+				content++
+			}
+		}
+		if got := parsed.Set.Len() + len(parsed.Unread); got != content {
+			t.Fatalf("%d of %d lines are accounted for", got, content)
+		}
+		again, err := Marshal(parsed.Set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(parsed.Set.Grants(), Parse(again).Set.Grants(), equateClients); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}

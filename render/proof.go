@@ -1,0 +1,233 @@
+package render
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"nfs-exportd/exports"
+)
+
+// Proof is what the host's own exportfs made of a candidate.
+type Proof struct {
+	Table Table // of the candidate and the foreign files together
+	// Unresolved are wanted places of host names, which a sandbox cannot
+	// resolve. They need not be in Table.
+	Unresolved []exports.Place
+	Ran        Ran
+}
+
+// RejectedError tells that exportfs does not take options or clients that the
+// configuration asks for.
+type RejectedError struct {
+	Exportfs string // the program
+	// Grants are one of each kind that it rejects: what else has the same
+	// options, or is of the same public line, is rejected as well.
+	Grants []exports.Grant
+	Said   []string // by exportfs about each, ASCII
+}
+
+func (e *RejectedError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s does not take what the configuration asks for: ", quotePath(e.Exportfs))
+	for i, g := range e.Grants {
+		of := fmt.Sprintf("project %s", quote(g.Owner.String()))
+		if g.Owner.Public != "" {
+			of = fmt.Sprintf("public line %s", quote(g.Owner.Public))
+		}
+		fmt.Fprintf(&b, "%s(%s) of %s: %s; ", placeText(g.Place()), quoteWord(g.Options), of, strings.ReplaceAll(e.Said[i], "\n", " | "))
+	}
+	b.WriteString("correct these options in the configuration; exports(5) of this host lists those that it knows")
+	return b.String()
+}
+
+// MismatchError tells that exportfs reads the candidate as something else than
+// was meant, although it takes each kind of line for itself. That is a bug.
+type MismatchError struct {
+	Differences []string // at least one, ASCII
+	Ran         Ran
+}
+
+func (e *MismatchError) Error() string {
+	shown := e.Differences[:min(len(e.Differences), maxNamed)]
+	more := ""
+	if n := len(e.Differences) - len(shown); n > 0 {
+		more = fmt.Sprintf(" (and %d more)", n)
+	}
+	return fmt.Sprintf("exportfs reads the new exports file as something else than it should: %s%s; %s; this is a bug in nfs-exportd: nothing was written, please report it",
+		strings.Join(shown, "; "), more, e.Ran)
+}
+
+// Prove has the host's own exportfs read the candidate, which is the text of
+// want, together with the foreign files, in a sandbox, and judges by the table
+// that it makes: all that is wanted, all that the foreign files make without
+// the candidate, and nothing else. So nothing is open to the world but what a
+// public line or a foreign file says is.
+//
+// It gives a *RejectedError or a *MismatchError; a *TableError where even a
+// foreign file makes a table that rpc.mountd cannot read; an *ExportfsError; a
+// *SandboxError, which can have ErrNoNamespaces in its chain; or the error of
+// ctx.
+func (s Sandbox) Prove(ctx context.Context, candidate []byte, want exports.Set, foreign []Foreign) (Proof, error) {
+	others := exportsFiles{Directory: map[string][]byte{}}
+	all := exportsFiles{Directory: map[string][]byte{}}
+	for _, f := range foreign {
+		if f.etcExports {
+			others.EtcExports, all.EtcExports = f.text, f.text
+			continue
+		}
+		name := baseName(f.File)
+		others.Directory[name], all.Directory[name] = f.text, f.text
+	}
+	all.Directory[baseName(s.Own)] = candidate
+	results, err := s.run(ctx, others, all)
+	if err != nil {
+		return Proof{}, err
+	}
+	baseline, err := ParseTable(results[0].Etab)
+	if err != nil {
+		return Proof{}, fmt.Errorf("the exports files of others: %w", err)
+	}
+	proof := Proof{Ran: results[1].Ran}
+	for _, g := range want.Grants() {
+		if isName(g.Client) {
+			proof.Unresolved = append(proof.Unresolved, g.Place())
+		}
+	}
+	var differences []string
+	if proof.Table, err = ParseTable(results[1].Etab); err != nil {
+		differences = []string{err.Error()}
+	} else {
+		differences = proof.differences(want, baseline)
+	}
+	if len(differences) == 0 {
+		return proof, nil
+	}
+	if err := s.findRejected(ctx, want); err != nil {
+		return Proof{}, err
+	}
+	return Proof{}, &MismatchError{differences, proof.Ran}
+}
+
+// differences compares the table with what is wanted and with that of the
+// foreign files alone.
+func (p Proof) differences(want exports.Set, baseline Table) []string {
+	c := comparison{table: p.Table}
+	c.indexNames()
+	for place, options := range baseline {
+		if _, ours := want.At(place); ours && p.Table[place] != "" {
+			continue // a conflict, of which the plan tells
+		}
+		c.expect(place, options)
+	}
+	for _, g := range want.Grants() {
+		if _, theirs := baseline[g.Place()]; !theirs {
+			c.expect(g.Place(), g.Options)
+		}
+	}
+	same := sameHosts(want, baseline)
+	for place := range p.Table {
+		_, ours := want.At(place)
+		if _, theirs := baseline[place]; !ours && !theirs && !same(place) {
+			c.surplus(place)
+		}
+	}
+	var texts []string
+	for _, d := range c.sorted() {
+		if d.answer == Disagrees {
+			texts = append(texts, d.text)
+		}
+	}
+	return texts
+}
+
+// sameHosts tells of places that are there because /etc/hosts gives a host name
+// of a foreign file one of our addresses: exportfs then calls both as the file
+// does that it reads first.
+func sameHosts(want exports.Set, baseline Table) func(exports.Place) bool {
+	names, namePaths, addresses := map[exports.Client]bool{}, map[string]bool{}, map[exports.Client]bool{}
+	for place := range baseline {
+		if isName(place.Client) {
+			names[place.Client] = true
+			namePaths[place.Path] = true
+		}
+	}
+	for _, g := range want.Grants() {
+		addresses[g.Client] = g.Client.Addr.IsValid()
+	}
+	return func(p exports.Place) bool {
+		return names[p.Client] || namePaths[p.Path] && addresses[p.Client]
+	}
+}
+
+// standIn is an address for documentation (RFC 5737), for lines of which only
+// the options are in question.
+const standIn = "192.0.2.1"
+
+// findRejected has exportfs read one line of each kind for itself, because its
+// own messages have wrong line numbers. It gives a *RejectedError if there is a
+// line that it does not take.
+func (s Sandbox) findRejected(ctx context.Context, want exports.Set) error {
+	type kind struct {
+		literal, options string
+	}
+	var (
+		samples []exports.Grant
+		seen    = map[kind]bool{}
+		runs    []exportsFiles
+	)
+	for _, g := range want.Grants() {
+		if k := (kind{g.Client.Literal, g.Options}); !seen[k] {
+			seen[k] = true
+			samples = append(samples, g)
+			runs = append(runs, exportsFiles{EtcExports: []byte(grantLine(resolvable(g)))})
+		}
+	}
+	if len(samples) == 0 {
+		return nil
+	}
+	results, err := s.run(ctx, runs...)
+	if err != nil {
+		return err
+	}
+	rejected := &RejectedError{Exportfs: s.Exportfs}
+	for i, g := range samples {
+		table, err := ParseTable(results[i].Etab)
+		_, ok := table[resolvable(g).Place()]
+		var unreadable *TableError
+		switch {
+		case errors.As(err, &unreadable):
+			rejected.Said = append(rejected.Said, "in the active table, "+unreadable.Problem)
+		case !ok:
+			// The name of the sandbox's file would lead astray.
+			rejected.Said = append(rejected.Said, strings.TrimPrefix(results[i].Ran.Said, "exportfs: /etc/exports:1: "))
+		default:
+			continue
+		}
+		rejected.Grants = append(rejected.Grants, g)
+	}
+	if len(rejected.Grants) == 0 {
+		return nil
+	}
+	return rejected
+}
+
+// resolvable gives a grant to a host name another client.
+func resolvable(g exports.Grant) exports.Grant {
+	if isName(g.Client) {
+		g.Client = exports.ParseClient(standIn)
+	}
+	return g
+}
+
+func baseName(path string) string {
+	return path[strings.LastIndexByte(path, '/')+1:]
+}
+
+// sortedNames are the names of a directory's files.
+func sortedNames(files map[string][]byte) []string {
+	return slices.Sorted(maps.Keys(files))
+}

@@ -1,0 +1,196 @@
+package render
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// ProofCommand is the first argument with which this program starts itself to
+// be the inside of the sandbox. The main function calls ProofChild for it,
+// before it does anything else.
+const ProofCommand = "-proof-child"
+
+// Sandbox is where exportfs can be run without any effect: new mount, network
+// and process namespaces, and a user namespace if this is not root, in which
+// it finds nothing but given exports files and an empty active table. It has no
+// network, so host names are unknown there, except for those of /etc/hosts.
+type Sandbox struct {
+	// Self is os.Args[0]. The program that runs in the sandbox is
+	// /proc/self/exe under this name.
+	Self     string
+	Exportfs string        // the program; absolute
+	Own      string        // our exports file; only its name counts
+	Timeout  time.Duration // of one run of exportfs
+}
+
+// ErrNoNamespaces is in the chain of the error when this user cannot have
+// private namespaces on this host.
+var ErrNoNamespaces = errors.New("private namespaces are not to be had here")
+
+// SandboxError is a sandbox that could not be made. It says nothing about what
+// was to be proven.
+type SandboxError struct {
+	Step string
+	Err  error
+}
+
+func (e *SandboxError) Error() string {
+	next := "run plan with --no-preflight to go on without a proof, and please report this"
+	if errors.Is(e, ErrNoNamespaces) {
+		next = "allow user namespaces to this user (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns; systemd: RestrictNamespaces=) or run as root"
+	}
+	return fmt.Sprintf("no sandbox for exportfs: cannot %s: %s: %s", e.Step, bare(e.Err), next)
+}
+
+func (e *SandboxError) Unwrap() error { return e.Err }
+
+// refusals are the errors with which a kernel says that there are to be no
+// namespaces (clone(2), mount(2), user_namespaces(7)).
+var refusals = []syscall.Errno{
+	syscall.EPERM, syscall.EACCES, syscall.ENOSYS, syscall.EINVAL, syscall.ENOSPC, syscall.EUSERS,
+}
+
+func isRefusal(err error) bool {
+	for _, errno := range refusals {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
+// newSandboxError makes the error of a step that needs namespaces or mounts.
+func newSandboxError(step string, err error) *SandboxError {
+	if isRefusal(err) {
+		err = fmt.Errorf("%w (%w)", ErrNoNamespaces, err)
+	}
+	return &SandboxError{step, err}
+}
+
+// exportsFiles are all files that exportfs is to read in one run.
+type exportsFiles struct {
+	EtcExports []byte
+	Directory  map[string][]byte // /etc/exports.d, by name
+}
+
+// sandboxRequest is what the child reads from its standard input, as JSON.
+type sandboxRequest struct {
+	Outside  string // the mount namespace of who asks
+	Exportfs string
+	Timeout  time.Duration
+	Runs     []exportsFiles
+}
+
+// sandboxReply is what the child writes to its standard output, as JSON.
+type sandboxReply struct {
+	// Step is what could not be done to set the sandbox up, with Errno if the
+	// kernel refused it, and Problem in words.
+	Step    string
+	Errno   syscall.Errno
+	Problem string
+	Results []sandboxResult // one for each run
+}
+
+type sandboxResult struct {
+	Ran      Ran
+	TimedOut bool
+	Errno    syscall.Errno // why exportfs could not be started, if so
+	Problem  string        // the same in words
+	Etab     []byte
+}
+
+const mountNamespace = "/proc/self/ns/mnt"
+
+// childTimeout is what the child may take besides the runs of exportfs.
+const childTimeout = 30 * time.Second
+
+// run has exportfs read each of the given files in turn, beginning with an empty
+// table each time. It gives a *SandboxError, an *ExportfsError, or the error of
+// ctx.
+func (s Sandbox) run(ctx context.Context, runs ...exportsFiles) ([]sandboxResult, error) {
+	outside, err := os.Readlink(mountNamespace)
+	if err != nil {
+		return nil, newSandboxError("find the mount namespace", err)
+	}
+	request, err := json.Marshal(sandboxRequest{outside, s.Exportfs, s.Timeout, runs})
+	if err != nil {
+		return nil, &SandboxError{"describe it", err}
+	}
+	limited, cancel := context.WithTimeout(ctx, childTimeout+time.Duration(len(runs))*(s.Timeout+pipeDelay))
+	defer cancel()
+	output, err := s.child(limited, request)
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("proving the new exports file: %w", ctx.Err())
+	}
+	if err != nil {
+		return nil, err
+	}
+	var reply sandboxReply
+	if err := json.Unmarshal(output, &reply); err != nil {
+		return nil, &SandboxError{"read what its inside replied", err}
+	}
+	switch {
+	case reply.Step != "" && reply.Errno != 0:
+		return nil, newSandboxError(reply.Step, reply.Errno)
+	case reply.Step != "":
+		return nil, &SandboxError{reply.Step, errors.New(reply.Problem)}
+	case len(reply.Results) != len(runs):
+		return nil, &SandboxError{"read what its inside replied", fmt.Errorf("%d results of %d runs", len(reply.Results), len(runs))}
+	}
+	for _, result := range reply.Results {
+		switch {
+		case result.TimedOut:
+			return nil, &ExportfsError{s.Exportfs, context.DeadlineExceeded, result.Ran}
+		case result.Errno != 0:
+			return nil, &ExportfsError{s.Exportfs, result.Errno, result.Ran}
+		case result.Problem != "":
+			return nil, &ExportfsError{s.Exportfs, errors.New(result.Problem), result.Ran}
+		}
+	}
+	return reply.Results, nil
+}
+
+// child starts this program again inside new namespaces and gives its output.
+func (s Sandbox) child(ctx context.Context, request []byte) ([]byte, error) {
+	// The kernel sends Pdeathsig when the thread ends that started the child.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd := exec.CommandContext(ctx, "/proc/self/exe")
+	cmd.Args = []string{s.Self, ProofCommand}
+	// The last one spares a build with the race detector a second at the end.
+	cmd.Env = append(slices.Clone(environment), "GORACE=atexit_sleep_ms=0")
+	cmd.Dir = "/"
+	cmd.Stdin = bytes.NewReader(request)
+	var output bytes.Buffer
+	said := &bounded{left: maxSaid}
+	cmd.Stdout, cmd.Stderr = &output, said
+	cmd.WaitDelay = pipeDelay
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		// As the first process of a process namespace it takes all others of
+		// the namespace with it when it ends.
+		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID,
+		Pdeathsig:  syscall.SIGKILL,
+		Setpgid:    true,
+	}
+	if uid := os.Geteuid(); uid != 0 {
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, newSandboxError("start a process in new namespaces", err)
+	}
+	if err := cmd.Wait(); err != nil {
+		return nil, &SandboxError{"run in it", fmt.Errorf("%w: %s", err, printable(said.kept.Bytes()))}
+	}
+	return output.Bytes(), nil
+}

@@ -1,0 +1,115 @@
+package render
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nfs-exportd/exports"
+)
+
+// sys is what exportfs 2.6.2 makes of rw,nohide,no_subtree_check,async,no_root_squash.
+const sys = "rw,async,wdelay,nohide,nocrossmnt,secure,no_root_squash,no_all_squash,no_subtree_check,secure_locks,acl,no_pnfs,anonuid=65534,anongid=65534,sec=sys,rw,no_root_squash,no_all_squash"
+
+func TestParseTable(t *testing.T) {
+	t.Parallel()
+	text := "/srv/a\t10.0.0.1(" + sys + ")\n" +
+		"/srv/a\\040b\\043\\134\t2001:DB8::5(ro)\n" +
+		"/srv/a\t*(ro)\n" +
+		"/srv/a\t::ffff:10.0.0.1(rw)\n" +
+		"/srv/a\t10.0.0.0/24()\n"
+	want := Table{
+		{Path: "/srv/a", Client: exports.ParseClient("10.0.0.1")}:            sys,
+		{Path: `/srv/a b#\`, Client: exports.ParseClient("2001:db8::5")}:     "ro",
+		{Path: "/srv/a", Client: exports.Client{Literal: "*"}}:               "ro",
+		{Path: "/srv/a", Client: exports.Client{Literal: "::ffff:10.0.0.1"}}: "rw",
+		{Path: "/srv/a", Client: exports.Client{Literal: "10.0.0.0/24"}}:     "",
+	}
+	got, err := ParseTable([]byte(text))
+	if diff := cmp.Diff(want, got, equateClients); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
+}
+
+func TestParseTableErrors(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("a", 511-len("10.0.0.1()"))
+	if _, err := ParseTable([]byte("/srv/a\t10.0.0.1(" + long + ")\n")); err != nil {
+		t.Errorf("511 bytes: %v", err)
+	}
+	for name, text := range map[string]string{
+		"cut":           "/srv/a\t10.0.0.1(rw)",
+		"cut, one line": "/srv/a\t10.0.0.1(rw)\n/srv/a\t10.0.0.2(r",
+		"no tab":        "/srv/a 10.0.0.1(rw)\n",
+		"no path":       "srv/a\t10.0.0.1(rw)\n",
+		"no client":     "/srv/a\t(rw)\n",
+		"no options":    "/srv/a\t10.0.0.1\n",
+		"not closed":    "/srv/a\t10.0.0.1(rw\n",
+		"more behind":   "/srv/a\t10.0.0.1(rw) x\n",
+		"raw client":    "/srv/a\t@x y(rw)\n",
+		"blank line":    "\n",
+		"twice":         "/srv/a\t10.0.0.1(rw)\n/srv/a\t10.0.0.1(rw)\n",
+		"two spellings": "/srv/a\t2001:DB8::5(rw)\n/srv/a\t2001:db8::5(rw)\n",
+		"too long":      "/srv/a\t10.0.0.1(" + long + "a)\n",
+	} {
+		table, err := ParseTable([]byte(text))
+		var problem *TableError
+		if !errors.As(err, &problem) || table != nil {
+			t.Errorf("%s: %v, %v", name, table, err)
+		}
+	}
+}
+
+func TestReadTable(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	etab := filepath.Join(dir, "etab")
+	if table, err := ReadTable(etab); err != nil || table == nil || len(table) != 0 {
+		t.Errorf("no file: %v, %v", table, err)
+	}
+	write(t, etab, "nonsense\n", 0o644)
+	_, err := ReadTable(etab)
+	var problem *TableError
+	if !errors.As(err, &problem) || problem.Path != etab || problem.Line != 1 {
+		t.Errorf("error %v", err)
+	}
+	var failure *FileError
+	if _, err := ReadTable(dir); !errors.As(err, &failure) {
+		t.Errorf("a directory: %v", err)
+	}
+	if err := os.Truncate(etab, maxFile+1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadTable(etab); !errors.Is(err, errTooLarge) {
+		t.Errorf("huge: %v", err)
+	}
+}
+
+func FuzzParseTable(f *testing.F) {
+	f.Add([]byte("/srv/a\\040b\t10.0.0.1(rw)\n"))
+	f.Add([]byte("/srv/a\t*(rw)\n/srv/b\t@x(ro,sec=sys)\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		table, err := ParseTable(text)
+		if err != nil {
+			if table != nil {
+				t.Fatal("a table and an error")
+			}
+			return
+		}
+		if lines := strings.Count(string(text), "\n"); len(table) != lines {
+			t.Fatalf("%d entries of %d lines", len(table), lines)
+		}
+		for place := range table {
+			if !strings.HasPrefix(place.Path, "/") || place.Client == (exports.Client{}) {
+				t.Fatalf("place %+v", place)
+			}
+		}
+		if a := table.Agrees(exports.Set{}, nil); len(table) > 0 && a.Answer == Agrees {
+			t.Fatal("a table with entries agrees with nothing")
+		}
+	})
+}

@@ -1,0 +1,219 @@
+package render
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"nfs-exportd/exports"
+)
+
+// The first line of the file is digestPrefix, 64 hexadecimal digits and
+// digestSuffix. The digest is the SHA-256 of all that follows that line, so
+// that other words in the header do not make the file of an earlier release
+// look edited.
+const (
+	digestPrefix = "# sha256 "
+	digestSuffix = " of all lines below\n"
+
+	header = `#
+# Exports for projects of the cloud, see exports(5). nfs-exportd writes this
+# file: do not edit it, the next run would undo that. See nfs-exportd(8).
+# A comment names the project or public entry that the lines below it are of.
+
+`
+)
+
+const (
+	publicMark  = "# public "
+	projectMark = "# project "
+	unknownMark = "# unknown"
+)
+
+// Limits of exportfs, see getexportent in nfs-utils' support/nfs/exports.c.
+// Beyond them it drops the rest of the file, and of a path without a word.
+const (
+	maxPath  = 1024
+	maxToken = 511
+)
+
+// UnsafeError is a grant that must not be written, because exportfs could read
+// its line as something else. Package exports lets no such grant pass, so this
+// is a bug of the program.
+type UnsafeError struct {
+	Field  string // "path", "client" or "options"
+	Value  string // may be hostile, Error quotes it
+	Reason string
+}
+
+func (e *UnsafeError) Error() string {
+	return fmt.Sprintf("%s %s must not be written to an exports file: %s; this is a bug in nfs-exportd: nothing was written, please report it",
+		e.Field, quote(e.Value), e.Reason)
+}
+
+// Marshal gives the exports file of a set: ASCII, always the same for the same
+// set. It gives an *UnsafeError for a grant that exportfs could misread.
+func Marshal(set exports.Set) ([]byte, error) {
+	var body bytes.Buffer
+	body.WriteString(header)
+	for i, g := range set.Grants() {
+		if err := safe(g); err != nil {
+			return nil, err
+		}
+		if i == 0 || set.Grants()[i-1].Owner != g.Owner {
+			body.WriteString(ownerComment(g.Owner))
+		}
+		body.WriteString(grantLine(g))
+	}
+	return append([]byte(digestLine(body.Bytes())), body.Bytes()...), nil
+}
+
+func digestLine(body []byte) string {
+	sum := sha256.Sum256(body)
+	return digestPrefix + hex.EncodeToString(sum[:]) + digestSuffix
+}
+
+// ownerComment quotes names, which tenants choose: the one byte that ends a
+// comment is the newline.
+func ownerComment(o exports.Owner) string {
+	switch {
+	case o.Public != "":
+		return publicMark + strconv.QuoteToASCII(o.Public) + "\n"
+	case o.ID != "":
+		return projectMark + idWord(o.ID) + " " + strconv.QuoteToASCII(o.Name) + "\n"
+	case o.Name != "":
+		return projectMark + strconv.QuoteToASCII(o.Name) + "\n"
+	}
+	return unknownMark + "\n"
+}
+
+func idWord(id string) string {
+	if plainID(id) {
+		return id
+	}
+	return strconv.QuoteToASCII(id)
+}
+
+func plainID(id string) bool {
+	for i := range len(id) {
+		c := id[i]
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return id != ""
+}
+
+func grantLine(g exports.Grant) string {
+	return escapePath(g.Path) + " " + token(g) + "\n"
+}
+
+func token(g exports.Grant) string {
+	return g.Client.String() + "(" + g.Options + ")"
+}
+
+var (
+	pathEscaper   = strings.NewReplacer(" ", `\040`, "#", `\043`)
+	pathUnescaper = strings.NewReplacer(`\040`, " ", `\043`, "#")
+)
+
+func escapePath(path string) string { return pathEscaper.Replace(path) }
+
+// safe gives an *UnsafeError for a grant whose line exportfs could read as
+// something else. What a byte does to exportfs was measured, byte by byte.
+func safe(g exports.Grant) error {
+	if reason := unsafePath(g.Path); reason != "" {
+		return &UnsafeError{"path", g.Path, reason}
+	}
+	if reason := unsafeClient(g.Client); reason != "" {
+		return &UnsafeError{"client", g.Client.String(), reason}
+	}
+	if reason := unsafeOptions(g.Options); reason != "" {
+		return &UnsafeError{"options", g.Options, reason}
+	}
+	if len(token(g)) > maxToken {
+		return &UnsafeError{"options", g.Options, fmt.Sprintf("with the client it is longer than %d bytes", maxToken)}
+	}
+	return nil
+}
+
+func unsafePath(path string) string {
+	switch {
+	case !strings.HasPrefix(path, "/"):
+		return "it is not absolute"
+	case len(path) > maxPath:
+		return fmt.Sprintf("it is longer than %d bytes", maxPath)
+	case !clean(path):
+		return "it is not in its shortest form"
+	}
+	return unsafeBytes(path, `"'\`, " #")
+}
+
+func unsafeClient(client exports.Client) string {
+	if client.Literal == "" {
+		switch addr := client.Addr; {
+		case !addr.IsValid():
+			return "it is empty"
+		case addr.Zone() != "" || addr.Is4In6():
+			return "it has a zone or is an IPv4 address in IPv6 form"
+		}
+		return ""
+	}
+	if client != exports.ParseClient(client.Literal) {
+		return "it is an address given as text"
+	}
+	switch client.Literal[0] {
+	case '-', '#', '[':
+		return "it starts with a character that exportfs gives a meaning"
+	}
+	return unsafeBytes(client.Literal, "\"'\\()#,", "")
+}
+
+func unsafeOptions(options string) string {
+	if options == "" || strings.HasPrefix(options, ",") || strings.HasSuffix(options, ",") || strings.Contains(options, ",,") {
+		return "an option is empty"
+	}
+	return unsafeBytes(options, `"'\()#`, "")
+}
+
+// unsafeBytes says which byte of s is not printable ASCII or one of bad; blanks
+// only pass if they are in good.
+func unsafeBytes(s, bad, good string) string {
+	for i := range len(s) {
+		c := s[i]
+		if strings.IndexByte(good, c) >= 0 {
+			continue
+		}
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(bad, c) >= 0 {
+			return fmt.Sprintf("it has the byte 0x%02x", c)
+		}
+	}
+	return ""
+}
+
+// clean tells whether an absolute path is as path.Clean gives it.
+func clean(path string) bool {
+	if path == "/" {
+		return true
+	}
+	for part := range strings.SplitSeq(path[1:], "/") {
+		if part == "" || part == "." || part == ".." {
+			return false
+		}
+	}
+	return true
+}
+
+// maxQuoted bounds what error messages show of a text that others chose.
+const maxQuoted = 200
+
+// quote makes a text fit for a terminal.
+func quote(s string) string {
+	if len(s) > maxQuoted {
+		return strconv.QuoteToASCII(s[:maxQuoted]) + "..."
+	}
+	return strconv.QuoteToASCII(s)
+}

@@ -1,0 +1,211 @@
+package render
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"nfs-exportd/exports"
+)
+
+func TestMarshal(t *testing.T) {
+	t.Parallel()
+	public := exports.Owner{Public: "scratch"}
+	hostile := exports.Owner{ID: "b\n", Name: "x\n/etc *(rw)\x1b]0;\x00\"#\u202e"}
+	old := exports.Owner{Name: "dumps"}
+	text := marshal(t, exports.NewSet([]exports.Grant{
+		grant(t, "/srv/scratch *(rw,sec=sys)", public),
+		grant(t, "/srv/scratch 10.0.0.10(rw)", tools),
+		grant(t, "/srv/scratch 10.0.0.9(rw)", tools),
+		grant(t, "/srv/scratch 2001:DB8:0:0::5(rw)", hostile),
+		grant(t, "/srv/a b#c 10.0.0.9(rw)", old),
+		grant(t, "/srv 10.0.0.9(ro)", exports.Owner{}),
+	}))
+	want := `# sha256 7f7b96066fe828f2cba29298f82ef7fb181be1a7efe2c8b56ed0306072844c7a of all lines below
+#
+# Exports for projects of the cloud, see exports(5). nfs-exportd writes this
+# file: do not edit it, the next run would undo that. See nfs-exportd(8).
+# A comment names the project or public entry that the lines below it are of.
+
+# unknown
+/srv 10.0.0.9(ro)
+# project "dumps"
+/srv/a\040b\043c 10.0.0.9(rw)
+# project 0123456789abcdef "tools"
+/srv/scratch 10.0.0.9(rw)
+/srv/scratch 10.0.0.10(rw)
+# project "b\n" "x\n/etc *(rw)\x1b]0;\x00\"#\u202e"
+/srv/scratch 2001:db8::5(rw)
+# public "scratch"
+/srv/scratch *(rw,sec=sys)
+`
+	if diff := cmp.Diff(want, string(text)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestMarshalUnsafe(t *testing.T) {
+	t.Parallel()
+	good := grant(t, "/srv/a 10.0.0.1(rw)", tools)
+	path := func(p string) exports.Grant { g := good; g.Path = p; return g }
+	literal := func(l string) exports.Grant { g := good; g.Client = exports.Client{Literal: l}; return g }
+	addr := func(a netip.Addr) exports.Grant { g := good; g.Client = exports.Client{Addr: a}; return g }
+	options := func(o string) exports.Grant { g := good; g.Options = o; return g }
+	tests := []struct {
+		grant exports.Grant
+		field string
+	}{
+		{path(""), "path"},
+		{path("srv"), "path"},
+		{path("/srv/"), "path"},
+		{path("/srv//a"), "path"},
+		{path("/srv/../etc"), "path"},
+		{path("/srv/."), "path"},
+		{path("/srv/a\n/etc *(rw)"), "path"},
+		{path("/srv/a\x00"), "path"},
+		{path("/srv/a\tb"), "path"},
+		{path("/srv/a\rb"), "path"},
+		{path(`/srv/"a"`), "path"},
+		{path(`/srv/a'b`), "path"},
+		{path(`/srv/a\040b`), "path"},
+		{path("/srv/\u00e4"), "path"},
+		{path("/srv/\xff"), "path"},
+		{path("/srv/\x7f"), "path"},
+		{path("/" + strings.Repeat("a", 1024)), "path"},
+		{addr(netip.Addr{}), "client"},
+		{addr(netip.MustParseAddr("fe80::1%eth0")), "client"},
+		{addr(netip.MustParseAddr("::ffff:10.0.0.1")), "client"},
+		{literal("10.0.0.1"), "client"},
+		{literal("-rw"), "client"},
+		{literal("#"), "client"},
+		{literal("[2001:db8::5]"), "client"},
+		{literal("a b"), "client"},
+		{literal("a(b"), "client"},
+		{literal("a)"), "client"},
+		{literal(`@x\012/etc\011*`), "client"},
+		{literal("a\n"), "client"},
+		{literal(`a"`), "client"},
+		{options(""), "options"},
+		{options("rw,"), "options"},
+		{options(",rw"), "options"},
+		{options("rw,,ro"), "options"},
+		{options("rw, ro"), "options"},
+		{options("rw)"), "options"},
+		{options("rw\n"), "options"},
+		{options(`mp="x"`), "options"},
+		{options(`mp=\040`), "options"},
+		{options("rw#"), "options"},
+		{options(strings.Repeat("rw,", 170) + "rw"), "options"},
+	}
+	for _, test := range tests {
+		text, err := Marshal(exports.NewSet([]exports.Grant{test.grant}))
+		var unsafe *UnsafeError
+		if !errors.As(err, &unsafe) || unsafe.Field != test.field || text != nil {
+			t.Errorf("%+q: got %v, want an UnsafeError for the %s", fmt.Sprint(test.grant), err, test.field)
+			continue
+		}
+		if message := err.Error(); printable([]byte(message)) != message {
+			t.Errorf("message is not printable ASCII: %q", message)
+		}
+	}
+	for _, g := range []exports.Grant{
+		path("/"), path("/" + strings.Repeat("a", 1023)),
+		literal("*"), literal("10.0.0.0/24"), literal("@group"), literal("*.example.org"), literal("host"),
+		options(strings.Repeat("rw,", 165) + "ro"),
+	} {
+		if _, err := Marshal(exports.NewSet([]exports.Grant{g})); err != nil {
+			t.Errorf("%+q: %v", fmt.Sprint(g), err)
+		}
+	}
+}
+
+// drawSet draws any set that package exports could ask for, and owners that no
+// sane person would name so.
+func drawSet(t *rapid.T) exports.Set {
+	part := rapid.StringMatching(`[a-zA-Z0-9_.#@:,()+=~! -]{1,12}`).Filter(func(s string) bool { return s != "." && s != ".." })
+	path := rapid.Custom(func(t *rapid.T) string {
+		return "/" + strings.Join(rapid.SliceOfN(part, 1, 4).Draw(t, "parts"), "/")
+	})
+	client := rapid.OneOf(
+		rapid.Map(rapid.SliceOfN(rapid.Byte(), 4, 4), func(b []byte) exports.Client {
+			return exports.Client{Addr: netip.AddrFrom4([4]byte(b))}
+		}),
+		rapid.Map(rapid.SliceOfN(rapid.Byte(), 16, 16), func(b []byte) exports.Client {
+			return exports.Client{Addr: netip.AddrFrom16([16]byte(b)).Unmap()}
+		}),
+		rapid.Map(rapid.SampledFrom([]string{"*", "10.0.0.0/8", "2001:db8::/32", "@ng", "*.example.org", "host.example.org"}),
+			func(s string) exports.Client { return exports.Client{Literal: s} }),
+	)
+	owner := rapid.OneOf(
+		rapid.Map(rapid.String(), func(s string) exports.Owner { return exports.Owner{Public: s} }),
+		rapid.Custom(func(t *rapid.T) exports.Owner {
+			return exports.Owner{ID: rapid.String().Draw(t, "id"), Name: string(rapid.SliceOf(rapid.Byte()).Draw(t, "name"))}
+		}),
+	)
+	options := rapid.SampledFrom([]string{"rw", "ro,sync", "rw,nohide,no_subtree_check,async,no_root_squash", "rw,sec=sys:krb5,sync,no_subtree_check,root_squash"})
+	return exports.NewSet(rapid.SliceOfN(rapid.Custom(func(t *rapid.T) exports.Grant {
+		return exports.Grant{Path: path.Draw(t, "path"), Client: client.Draw(t, "client"), Options: options.Draw(t, "options"), Owner: owner.Draw(t, "owner")}
+	}), 0, 30).Draw(t, "grants"))
+}
+
+func TestRoundTrip(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		set := drawSet(t)
+		text, err := Marshal(set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range text {
+			if c != '\n' && (c < ' ' || c >= 0x7f) {
+				t.Fatalf("not ASCII: %q", text)
+			}
+		}
+		parsed := Parse(text)
+		if diff := cmp.Diff(set.Grants(), parsed.Set.Grants(), equateClients); diff != "" {
+			t.Fatal(diff)
+		}
+		if parsed.Edited || len(parsed.Unread) > 0 {
+			t.Fatalf("edited %t, unread %v", parsed.Edited, parsed.Unread)
+		}
+	})
+}
+
+func FuzzMarshal(f *testing.F) {
+	f.Add("/srv/a b", "10.0.0.1", "rw", "", "id", "name")
+	f.Add("/srv/a\n/etc", "*", "rw", "scratch", "", "")
+	f.Add("/srv", "::ffff:10.0.0.1", "rw,sec=sys", "", "", "\x1b[2J\n/etc *(rw)")
+	f.Fuzz(func(t *testing.T, path, client, options, public, id, name string) {
+		g := exports.Grant{Path: path, Client: exports.ParseClient(client), Options: options, Owner: exports.Owner{Public: public}}
+		if public == "" {
+			g.Owner = exports.Owner{ID: id, Name: name}
+		}
+		text, err := Marshal(exports.NewSet([]exports.Grant{g}))
+		if err != nil {
+			return
+		}
+		lines := 0
+		for line := range strings.Lines(string(text)) {
+			if line != "\n" && line[0] != '#' {
+				lines++
+			}
+		}
+		if lines != 1 {
+			t.Fatalf("%d lines of one grant: %q", lines, text)
+		}
+		// What exportfs would read.
+		read, undecided := parseForeign(text)
+		if len(read) != 1 || len(undecided) > 0 || read[0].Place != g.Place() || read[0].Options != options {
+			t.Fatalf("%q reads as %v, %v", text, read, undecided)
+		}
+		parsed := Parse(text)
+		if diff := cmp.Diff([]exports.Grant{g}, parsed.Set.Grants(), equateClients); diff != "" || parsed.Edited || len(parsed.Unread) > 0 {
+			t.Fatal(diff, parsed.Edited, parsed.Unread)
+		}
+	})
+}

@@ -1,0 +1,447 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"nfs-exportd/exports"
+	"nfs-exportd/keystone"
+	"nfs-exportd/render"
+)
+
+// settings are the flags.
+type settings struct {
+	config, exportsFile string
+	cloud, credentials  string
+	serveAs             []string
+	timeout             time.Duration
+	exportfs, etab      string
+	noPreflight         bool
+	adopt               []string
+
+	lock        bool // apply only
+	lockTimeout time.Duration
+	noReload    bool
+}
+
+const (
+	// configLimit is how much of a configuration file is read: one byte more
+	// than exports.ParseConfig takes, which then says what is wrong.
+	configLimit = 4<<20 + 1
+	// exportfsTimeout is for one run of exportfs. It needs seconds for
+	// thousands of clients, and minutes when it waits for a dead resolver
+	// because of names in other files.
+	exportfsTimeout = 2 * time.Minute
+)
+
+// outcome is what a run came to before anything is written.
+type outcome struct {
+	path string // of the exports file
+	held *held  // not nil: nothing was asked and nothing is to be done
+
+	plan      exports.Plan
+	limits    exports.Limits
+	old       render.Snapshot
+	parsed    render.Parsed
+	text      []byte
+	id        string
+	foreign   []render.Foreign
+	conflicts []render.Conflict
+	adopted   []render.Adopted
+	proof     *render.Proof
+	// table tells how the active table compares with the new text; nil if
+	// nobody looked.
+	table *render.Agreement
+
+	unlock func()
+}
+
+// held is why a run leaves everything as it is.
+type held struct {
+	reason string
+	until  time.Time
+}
+
+// standby is the reason to hold of a server that is none of the mount hosts.
+const standby = "standby"
+
+// changes reports whether apply has anything to do.
+func (o *outcome) changes() bool {
+	return o.held == nil && (o.rewrites() || o.reloads())
+}
+
+// rewrites reports whether the exports file or an adopted one changes.
+func (o *outcome) rewrites() bool {
+	return o.held == nil && (!bytes.Equal(o.old.Text, o.text) || !o.old.Exists || len(o.adopted) > 0)
+}
+
+// reloads reports whether the active table is out of step with a file that is
+// right already.
+func (o *outcome) reloads() bool {
+	return o.held == nil && !o.rewrites() && o.table != nil && o.table.Answer != render.Agrees
+}
+
+// compute does everything that plan and apply have in common: it reads the
+// configuration, asks the resolver and the cloud, decides, and proves the
+// result. Nothing is written; with settings.lock it holds the lock of the
+// exports file until outcome.unlock.
+func (a *app) compute(ctx context.Context, s settings) (_ *outcome, err error) {
+	o := &outcome{path: s.exportsFile, unlock: func() {}}
+	config, err := a.readConfig(s.config)
+	if err != nil {
+		return nil, err
+	}
+	o.limits = config.Limits
+	if o.held = a.holds(config.Maintenance, s.config); o.held != nil {
+		return o, nil
+	}
+	creds, credsErr := keystone.Find(keystone.Sources{
+		Cloud:       orElse(s.cloud, config.OpenStack.Cloud),
+		File:        orElse(s.credentials, config.OpenStack.Credentials),
+		DefaultFile: defaultCredsFile,
+		Getenv:      a.getenv,
+	})
+	if credsErr == nil && creds.Maintenance != nil {
+		maintenance, err := exports.ParseMaintenance(creds.Maintenance)
+		if err != nil {
+			return nil, &configError{creds.Source, err}
+		}
+		if o.held = a.holds(maintenance, creds.Source); o.held != nil {
+			return o, nil
+		}
+	}
+
+	local, err := a.local()
+	if err != nil {
+		return nil, err
+	}
+	hosts, err := a.locate(ctx, config.Hosts(), s.serveAs, local)
+	if err != nil {
+		return nil, err
+	}
+	if config.Standby(hosts) {
+		a.log.Info("standby: every mount host is another server, and no public line is configured; holding")
+		o.held = &held{reason: standby}
+		return o, nil
+	}
+
+	if s.lock {
+		release, err := (render.File{Path: s.exportsFile}).Lock(ctx, s.lockTimeout)
+		if err != nil {
+			return nil, err
+		}
+		o.unlock = func() {
+			if err := release(); err != nil {
+				a.log.Warn("release the lock", "err", err)
+			}
+		}
+		defer func() {
+			if err != nil {
+				o.unlock()
+			}
+		}()
+	}
+	if err := o.readFiles(s); err != nil {
+		return nil, err
+	}
+
+	evidence := exports.Evidence{Config: config, Hosts: hosts, Local: local}
+	if err := a.decide(ctx, s, o, evidence, creds, credsErr); err != nil {
+		return nil, err
+	}
+	for _, warning := range o.plan.Warnings {
+		a.log.Warn(warning)
+	}
+	if err := o.render(); err != nil {
+		return nil, err
+	}
+	if err := a.checkPaths(o.plan.Desired); err != nil {
+		return nil, err
+	}
+	if err := a.prove(ctx, s, o); err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// configError is a file for people that cannot be read, or not be understood.
+type configError struct {
+	file string
+	err  error
+}
+
+func (e *configError) Error() string {
+	return fmt.Sprintf("configuration %s: %s; nothing was changed", e.file, e.err)
+}
+
+func (e *configError) Unwrap() error { return e.err }
+
+func (a *app) readConfig(path string) (*exports.Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		// os.Open names the path, and so does configError.
+		return nil, &configError{path, errors.Unwrap(err)}
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, configLimit))
+	if err != nil {
+		return nil, &configError{path, err}
+	}
+	config, err := exports.ParseConfig(text)
+	if err != nil {
+		return nil, &configError{path, err}
+	}
+	return config, nil
+}
+
+// holds gives the hold that a maintenance key asks for, if it does.
+func (a *app) holds(m exports.Maintenance, file string) *held {
+	if m.Expired(a.now()) {
+		a.log.Warn(fmt.Sprintf("maintenance in %s ended at %s and holds no longer: take it out", file, m.Until.Format(time.RFC3339)))
+	}
+	if !m.Holds(a.now()) {
+		return nil
+	}
+	return &held{reason: orElse(m.Reason, "maintenance in "+file), until: m.Until}
+}
+
+func orElse(value, other string) string {
+	if value != "" {
+		return value
+	}
+	return other
+}
+
+// readFiles reads what is exported today: our file, those to adopt, and those
+// of others.
+func (o *outcome) readFiles(s settings) error {
+	var err error
+	if o.old, err = (render.File{Path: s.exportsFile}).Load(); err != nil {
+		return err
+	}
+	o.parsed = render.Parse(o.old.Text)
+	today := slices.Clone(o.parsed.Set.Grants())
+	for _, path := range s.adopt {
+		adopted, err := render.ReadAdopted(path)
+		if err != nil {
+			return err
+		}
+		o.adopted = append(o.adopted, adopted)
+		today = append(today, adopted.Grants...)
+	}
+	o.plan.Today = exports.NewSet(today)
+	// exportfs reads /etc/exports before the files of /etc/exports.d.
+	etcExports := filepath.Join(filepath.Dir(filepath.Dir(s.exportsFile)), "exports")
+	o.foreign, err = render.ReadForeign(etcExports, s.exportsFile, o.adopted)
+	return err
+}
+
+// decide asks the cloud and makes the plan.
+func (a *app) decide(ctx context.Context, s settings, o *outcome, e exports.Evidence, creds keystone.Credentials, credsErr error) error {
+	keys, ids := exports.Questions(e.Config, e.Hosts, o.plan.Today)
+	if len(keys) == 0 {
+		return o.compare(e)
+	}
+	if credsErr != nil {
+		return credsErr
+	}
+	for _, warning := range creds.Warnings {
+		a.log.Warn(warning)
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	client, err := keystone.Open(ctx, creds, keystone.Options{
+		Domain:    e.Config.OpenStack.Domain,
+		Regions:   e.Config.OpenStack.Regions,
+		Listing:   keystone.Listing(e.Config.OpenStack.Listing),
+		UserAgent: "nfs-exportd/" + strings.Fields(versionText())[0],
+		Log:       a.log,
+		Now:       a.now,
+		Sleep:     a.sleep,
+	})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if e.Inventory, err = client.Inventory(ctx, keystone.Wanted{Keys: keys, IDs: ids}); err != nil {
+		return err
+	}
+	if err := o.compare(e); err != nil {
+		return err
+	}
+	gone := o.plan.Gone(e)
+	if len(gone) == 0 {
+		return nil
+	}
+	// A cell of Nova that was away for a moment between two requests would have
+	// taken its instances along. They are gone if they are so twice.
+	a.log.Info("instances are gone; reading their projects again", "projects", gone)
+	second, err := client.Inventory(ctx, keystone.Wanted{Keys: gone})
+	if err != nil {
+		return err
+	}
+	e.Inventory = e.Inventory.Join(second)
+	return o.compare(e)
+}
+
+// compare makes the plan that follows from the evidence.
+func (o *outcome) compare(e exports.Evidence) error {
+	desired, err := exports.Build(e)
+	if err != nil {
+		return err
+	}
+	o.plan, err = exports.Compare(o.plan.Today, desired, e)
+	return err
+}
+
+// render makes the text of the desired grants.
+func (o *outcome) render() error {
+	text, err := render.Marshal(o.plan.Desired)
+	if err != nil {
+		return err
+	}
+	o.text = text
+	o.id = render.PlanID(o.old.Text, text)
+	o.conflicts = render.Conflicts(o.plan.Desired, o.foreign)
+	return nil
+}
+
+// checkPaths looks at the directories that are to be exported.
+func (a *app) checkPaths(desired exports.Set) error {
+	var paths []string
+	for _, g := range desired.Grants() {
+		if len(paths) == 0 || paths[len(paths)-1] != g.Path {
+			paths = append(paths, g.Path)
+		}
+	}
+	var fatal []error
+	for _, problem := range render.CheckPaths(paths) {
+		if problem.Fatal {
+			fatal = append(fatal, problem)
+			continue
+		}
+		a.log.Warn(problem.Error())
+	}
+	return errors.Join(fatal...)
+}
+
+// prove finds out what exportfs will make of the new file, and whether the
+// active table is that already. exportfs is run, in a sandbox, only if
+// something is to change or cannot be told without it.
+func (a *app) prove(ctx context.Context, s settings, o *outcome) error {
+	var table render.Table
+	if !s.noReload {
+		var err error
+		table, err = render.ReadTable(s.etab)
+		if broken, ok := errors.AsType[*render.TableError](err); ok {
+			o.table = &render.Agreement{Answer: render.Disagrees, Differences: []string{broken.Error()}}
+		} else if err != nil {
+			return err
+		} else {
+			agreement := table.Agrees(o.plan.Desired, o.foreign)
+			o.table = &agreement
+		}
+	}
+	if s.noPreflight || !o.changes() {
+		return nil
+	}
+	sandbox := render.Sandbox{Self: os.Args[0], Exportfs: s.exportfs, Own: s.exportsFile, Timeout: exportfsTimeout}
+	proof, err := sandbox.Prove(ctx, o.text, o.plan.Desired, o.foreign)
+	if errors.Is(err, render.ErrNoNamespaces) {
+		a.log.Warn(fmt.Sprintf("%s; going on without proof that exportfs will read the new file as it is meant", err))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	o.proof = &proof
+	if o.table != nil && table != nil {
+		agreement := table.Matches(proof, o.foreign)
+		o.table = &agreement
+	}
+	return nil
+}
+
+// refusedError is a plan that nobody has approved.
+type refusedError struct {
+	why  string
+	next string
+}
+
+func (e *refusedError) Error() string {
+	return fmt.Sprintf("refused: %s; nothing was changed\n  next: %s", e.why, e.next)
+}
+
+// refused says why the plan needs a person's approval, or gives nil.
+func (o *outcome) refused() *refusedError {
+	if !o.rewrites() {
+		return nil
+	}
+	var why []string
+	if err := o.limits.Check(o.plan); err != nil {
+		why = append(why, err.Error())
+	}
+	if o.parsed.Edited {
+		why = append(why, fmt.Sprintf("%s was changed by somebody else than nfs-exportd, and that would be lost", o.path))
+	}
+	if n := len(o.parsed.Unread); n > 0 {
+		first := o.parsed.Unread[0]
+		why = append(why, fmt.Sprintf("%d lines of it are not understood, first line %d (%s)", n, first.Number, first.Problem))
+	}
+	if len(why) == 0 {
+		return nil
+	}
+	return &refusedError{why: strings.Join(why, "; ")}
+}
+
+// approved lets a plan pass that needs no approval, or that has it: command is
+// the one that approves it.
+func (o *outcome) approved(id, command string) error {
+	switch refused := o.refused(); {
+	case !o.rewrites(), id == o.id:
+		return nil
+	case id != "":
+		return &refusedError{
+			why:  fmt.Sprintf("plan %q was approved, but by now the plan is %s", id, o.id),
+			next: "read the new plan; if it is right, run: " + command,
+		}
+	case refused != nil:
+		refused.next = "read the plan; if it is right, run: " + command
+		return refused
+	}
+	return nil
+}
+
+// install carries out the plan.
+func (a *app) install(ctx context.Context, s settings, o *outcome) error {
+	file := render.File{Path: s.exportsFile}
+	if s.noReload {
+		if err := file.Replace(o.old, o.text); err != nil {
+			return err
+		}
+		a.log.Info("wrote the exports file; exportfs was not run", "file", s.exportsFile)
+		return nil
+	}
+	done, err := render.Install(ctx, render.Change{
+		File: file, Old: o.old, Text: o.text, Want: o.plan.Desired, Proven: o.proof,
+		Foreign: o.foreign, Adopt: o.adopted,
+		Exportfs: render.Exportfs{Path: s.exportfs, Etab: s.etab, Timeout: exportfsTimeout},
+	})
+	for _, warning := range done.Warnings {
+		a.log.Warn(warning)
+	}
+	if err != nil {
+		return err
+	}
+	a.log.Info("applied", "file", s.exportsFile, slog.Bool("wrote", done.Wrote), "grants", o.plan.Desired.Len(), "adopted", done.Adopted)
+	return nil
+}
