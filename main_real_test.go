@@ -346,7 +346,7 @@ func (b *realBed) addProject(t *testing.T, config io.Writer, i int, name string)
 	for k := range i % 4 {
 		addresses := []string{fmt.Sprintf("10.%d.0.%d", i, k)}
 		if i%5 == 0 {
-			addresses = append(addresses, fmt.Sprintf("2001:db8:%d::%d", i, k))
+			addresses = append(addresses, fmt.Sprintf("2001:db8:%d::%d", i, k+1))
 		}
 		b.addInstance(t, name, k, addresses...)
 		for _, path := range paths {

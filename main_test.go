@@ -120,19 +120,29 @@ func fakeExportfs(args []string) int {
 	}
 	fmt.Fprintln(log, strings.Join(args[4:], " "))
 	switch mode {
-	case "hang":
-		time.Sleep(time.Hour)
+	case "waits":
+		for {
+			if _, err := os.Stat(logFile + ".go"); err == nil {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
 	case "nothing":
 		return 0
+	case "refuses":
+		if strings.Contains(table(dir), "bogus") {
+			fmt.Fprintln(os.Stderr, "exportfs: "+dir+"/nfs-exportd.exports:9: unknown keyword \"bogus\"")
+			return 1
+		}
 	case "fails":
 		fmt.Fprintln(os.Stderr, "exportfs: \x1b[31mthis did not work\x1b[0m")
 		return 1
 	}
-	table := readExports(dir)
+	active := table(dir)
 	if mode == "truncates" {
-		table = table[:len(table)/2]
+		active = active[:len(active)/2]
 	}
-	if err := os.WriteFile(etab, []byte(table), 0o644); err != nil {
+	if err := os.WriteFile(etab, []byte(active), 0o644); err != nil {
 		panic(err)
 	}
 	if mode == "complains" {
@@ -142,8 +152,8 @@ func fakeExportfs(args []string) int {
 	return 0
 }
 
-// readExports gives the table for the exports files of a directory.
-func readExports(dir string) string {
+// table gives the table for the exports files of a directory.
+func table(dir string) string {
 	names, err := filepath.Glob(filepath.Join(dir, "[^.]*.exports"))
 	if err != nil {
 		panic(err)
@@ -188,6 +198,7 @@ func TestScripts(t *testing.T) {
 				RequireExplicitExec: true,
 				RequireUniqueNames:  true,
 				Setup:               setUpScript,
+				Condition:           condition,
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"exits": exits,
 					"cloud": clouds.run,
@@ -195,6 +206,19 @@ func TestScripts(t *testing.T) {
 			})
 		})
 	}
+}
+
+// condition knows whether there are namespaces for a proof. A machine for CI must
+// have them.
+func condition(name string) (bool, error) {
+	if name != "namespaces" {
+		return false, fmt.Errorf("unknown condition %q", name)
+	}
+	err := exec.Command("unshare", "--user", "--map-root-user", "--mount", "--net", "true").Run()
+	if err != nil && os.Getenv("CI") != "" {
+		return false, fmt.Errorf("no namespaces in CI: %w", err)
+	}
+	return err == nil, nil
 }
 
 // setUpScript gives a script directories to export, an exportfs, the flags that
@@ -219,7 +243,7 @@ func setUpScript(env *testscript.Env) error {
 			return err
 		}
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "[a-z]*.*"))
+	files, err := filepath.Glob(filepath.Join(dir, "[a-z]*.*[a-z]"))
 	if err != nil {
 		return err
 	}
@@ -285,7 +309,7 @@ type scriptClouds struct {
 
 // run is the command that starts and changes a script's cloud:
 //
-//	cloud start FILE
+//	cloud start FILE [tls]
 //	cloud load FILE
 //	cloud remove-instance ID
 //	cloud remove-project NAME | disable-project NAME
@@ -301,7 +325,13 @@ func (s *scriptClouds) run(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	verb, args := args[0], append(args[1:], "", "", "")
 	if verb == "start" {
-		c := keystonetest.NewServer(scriptTB{ts})
+		var c *keystonetest.Server
+		if args[1] == "tls" {
+			c = keystonetest.NewTLSServer(scriptTB{ts})
+			ts.Check(os.WriteFile(ts.MkAbs("ca.pem"), c.CAPEM, 0o644))
+		} else {
+			c = keystonetest.NewServer(scriptTB{ts})
+		}
 		ts.Check(keystonetest.Load(c.Cloud, []byte(ts.ReadFile(args[0]))))
 		ts.Setenv("OS_AUTH_URL", c.AuthURL())
 		ts.Setenv("CLOUD", c.URL)

@@ -71,31 +71,75 @@ type pair struct {
 	value *yaml.Node
 }
 
-// mapping gives the pairs of a mapping, each key once. Anchors, aliases and
-// merge keys have no use here.
+// maxMerges is how many mappings one may be merged of, so that one that
+// contains itself has an end.
+const maxMerges = 100
+
+// mapping gives the pairs of a mapping, each key once. Those of merge keys come
+// after its own and do not replace them, see https://yaml.org/type/merge.html.
 func mapping(node *yaml.Node) ([]pair, error) {
+	merges := 0
+	return merged(node, map[string]int{}, &merges)
+}
+
+// merged gives the pairs of a mapping whose keys are not among those of lines,
+// which it adds.
+func merged(node *yaml.Node, lines map[string]int, count *int) ([]pair, error) {
+	line := node.Line
+	node = dereference(node)
 	if node.Kind != yaml.MappingNode {
-		return nil, fmt.Errorf("line %d: it is not a mapping", node.Line)
+		return nil, fmt.Errorf("line %d: it is not a mapping", line)
+	}
+	if *count++; *count > maxMerges {
+		return nil, fmt.Errorf("line %d: it is merged of more than %d mappings", line, maxMerges)
 	}
 	var pairs []pair
-	lines := map[string]int{}
+	var merges []*yaml.Node
+	own := map[string]int{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
-		key := node.Content[i]
-		if key.Kind != yaml.ScalarNode || key.Tag == "!!merge" {
+		key, value := node.Content[i], node.Content[i+1]
+		if key.Tag == "!!merge" {
+			if list := dereference(value); list.Kind == yaml.SequenceNode {
+				merges = append(merges, list.Content...)
+			} else {
+				merges = append(merges, value)
+			}
+			continue
+		}
+		if key.Kind != yaml.ScalarNode {
 			return nil, fmt.Errorf("line %d: the key is not plain text", key.Line)
 		}
-		if before, ok := lines[key.Value]; ok {
+		if before, ok := own[key.Value]; ok {
 			return nil, fmt.Errorf("line %d: the key %s is there already in line %d", key.Line, quote(key.Value), before)
 		}
-		lines[key.Value] = key.Line
-		pairs = append(pairs, pair{key.Value, key.Line, node.Content[i+1]})
+		own[key.Value] = key.Line
+		if _, ok := lines[key.Value]; !ok {
+			lines[key.Value] = key.Line
+			pairs = append(pairs, pair{key.Value, key.Line, value})
+		}
+	}
+	for _, merge := range merges {
+		more, err := merged(merge, lines, count)
+		if err != nil {
+			return nil, err
+		}
+		pairs = append(pairs, more...)
 	}
 	return pairs, nil
+}
+
+// dereference follows aliases.
+func dereference(node *yaml.Node) *yaml.Node {
+	for node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	return node
 }
 
 // scalar is a value as it is written, so that a password of digits needs no
 // quotes.
 func scalar(node *yaml.Node) (string, error) {
+	node = dereference(node)
 	switch {
 	case node.Kind != yaml.ScalarNode:
 		return "", errors.New("is not a plain value")
