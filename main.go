@@ -339,6 +339,9 @@ func (a *app) settings(c *cli.Context) (settings, error) {
 		}
 		s.serveAs = append(s.serveAs, name)
 	}
+	if (render.File{Path: s.exportsFile}).Ignored() {
+		return settings{}, &usageError{fmt.Errorf("--%s: exportfs does not read a file of the name %q: it must end in .exports, and not begin with a dot", flagExportsFile, s.exportsFile)}
+	}
 	if s.timeout <= 0 {
 		return settings{}, &usageError{fmt.Errorf("--%s must be more than zero", flagTimeout)}
 	}

@@ -26,7 +26,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"nfs-exportd":   func() { os.Exit(runInTest()) },
-		"fake-exportfs": func() { os.Exit(fakeExportfs(os.Args[1:])) },
+		"fake-exportfs": func() { os.Exit(fakeExportfs(os.Args[1], os.Args[2:])) },
 	})
 }
 
@@ -100,16 +100,15 @@ func testLookup(_ context.Context, network, host string) ([]netip.Addr, error) {
 }
 
 // fakeExportfs stands in for exportfs(8) where that is not installed: it reads
-// the *.exports files of a directory, and writes the table. Arguments: the
-// directory, the table, a file with its mode, a file to log its runs to, and
-// what it was called with.
-func fakeExportfs(args []string) int {
-	dir, etab, modeFile, logFile := args[0], args[1], args[2], args[3]
+// the *.exports files of exports.d in its home directory, writes the table to
+// etab, does as exportfs.mode says, and logs its runs to exportfs.log.
+func fakeExportfs(home string, args []string) int {
+	dir, etab, logFile := home+"/exports.d", home+"/etab", home+"/exportfs.log"
 	if _, err := os.Stat("/proc/self"); err != nil {
 		// Inside the sandbox: the real one has fixed paths too.
 		dir, etab, logFile = "/etc/exports.d", "/var/lib/nfs/etab", os.DevNull
 	}
-	text, err := os.ReadFile(modeFile)
+	text, err := os.ReadFile(home + "/exportfs.mode")
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		panic(err)
 	}
@@ -118,7 +117,7 @@ func fakeExportfs(args []string) int {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Fprintln(log, strings.Join(args[4:], " "))
+	fmt.Fprintln(log, strings.Join(args, " "))
 	switch mode {
 	case "waits":
 		for {
@@ -259,12 +258,7 @@ func setUpScript(env *testscript.Env) error {
 			return err
 		}
 	}
-	fake, err := exec.LookPath("fake-exportfs")
-	if err != nil {
-		return err
-	}
-	script := fmt.Sprintf("#!/bin/sh\nexec %s %s/exports.d %s/etab %s/exportfs.mode %s/exportfs.log \"$@\"\n", fake, dir, dir, dir, dir)
-	if err := os.WriteFile(filepath.Join(dir, "exportfs"), []byte(script), 0o755); err != nil {
+	if err := makeExportfs(dir); err != nil {
 		return err
 	}
 	env.Vars = append(env.Vars,
@@ -274,10 +268,26 @@ func setUpScript(env *testscript.Env) error {
 		"NFS_EXPORTD_EXPORTFS="+filepath.Join(dir, "exportfs"),
 		// Scripts about the proof take this away.
 		"NFS_EXPORTD_NO_PREFLIGHT=1",
+		noRaceSleep,
 		"TEST_LOCAL=127.0.0.1 192.0.2.10 2001:db8::10",
 		"TEST_HOSTS=nfs.example.org 192.0.2.10\nother.example.org 192.0.2.11\n",
 		"OS_USERNAME=observer", "OS_PASSWORD=cGFzc3dvcmQ", "OS_USER_DOMAIN_NAME=Default", "OS_SYSTEM_SCOPE=all",
 	)
+	return nil
+}
+
+// makeExportfs puts a stand-in for exportfs into a directory. Another process
+// writes it: a process that a test starts meanwhile would inherit a file that
+// this one has open, and what is open for writing cannot be run.
+func makeExportfs(dir string) error {
+	fake, err := exec.LookPath("fake-exportfs")
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command("sh", "-c", `printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$1" "$2" >"$2/exportfs" && chmod +x "$2/exportfs"`, "sh", fake, dir)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
 	return nil
 }
 

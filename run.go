@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -135,7 +136,8 @@ func (a *app) compute(ctx context.Context, s settings) (_ *outcome, err error) {
 	}
 
 	if s.lock {
-		release, err := (render.File{Path: s.exportsFile}).Lock(ctx, s.lockTimeout)
+		var release func() error
+		release, err = render.File{Path: s.exportsFile}.Lock(ctx, s.lockTimeout)
 		if err != nil {
 			return nil, err
 		}
@@ -191,7 +193,7 @@ func (a *app) readConfig(path string) (*exports.Config, error) {
 		// os.Open names the path, and so does configError.
 		return nil, &configError{path, errors.Unwrap(err)}
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // nothing was written to it
 	text, err := io.ReadAll(io.LimitReader(f, configLimit))
 	if err != nil {
 		return nil, &configError{path, err}
@@ -262,9 +264,10 @@ func (a *app) decide(ctx context.Context, s settings, o *outcome, e exports.Evid
 	client, err := keystone.Open(ctx, creds, keystone.Options{
 		Domain:    e.Config.OpenStack.Domain,
 		Regions:   e.Config.OpenStack.Regions,
-		Listing:   keystone.Listing(e.Config.OpenStack.Listing),
+		Listing:   e.Config.OpenStack.Listing,
 		UserAgent: "nfs-exportd/" + strings.Fields(versionText())[0],
 		Log:       a.log,
+		Proxy:     http.ProxyFromEnvironment,
 		Now:       a.now,
 		Sleep:     a.sleep,
 	})

@@ -23,28 +23,26 @@ func TestSignals(t *testing.T) {
 	}
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(sig.String()+" before the write", func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, program, "{system: [admin]}", []string{"OS_SYSTEM_SCOPE=all"})
+			w := newWorld(t, "{system: [admin]}", []string{"OS_SYSTEM_SCOPE=all"})
 			hole, ok := keystonetest.FaultNamed("black-hole")
 			if !ok {
 				t.Fatal("no fault black-hole")
 			}
 			asked := w.cloud.Inject(hole.On(keystonetest.Instances))
-			got := w.signal(t, sig, func() bool { return asked.Hits() > 0 }, func() {})
+			got := w.signal(t, program, sig, func() bool { return asked.Hits() > 0 }, func() {})
 			if want := exitSignal + int(sig); got.status != want {
 				t.Errorf("exit status %d, want %d; said:\n%s", got.status, want, got.stderr)
 			}
 			w.untouched(t)
 		})
 		t.Run(sig.String()+" in the write", func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, program, "{system: [admin]}", []string{"OS_SYSTEM_SCOPE=all"})
+			w := newWorld(t, "{system: [admin]}", []string{"OS_SYSTEM_SCOPE=all"})
 			if err := keystonetest.Load(w.cloud.Cloud, []byte("instances: {t9: {project: tools, addresses: {lan: [10.0.0.9]}}}")); err != nil {
 				t.Fatal(err)
 			}
-			w.write(t, "mode", "waits")
+			w.write(t, "exportfs.mode", "waits")
 			started, goOn := filepath.Join(w.dir, "exportfs.log"), filepath.Join(w.dir, "exportfs.log.go")
-			got := w.signal(t, sig, func() bool { return exists(t, started) }, func() { w.write(t, filepath.Base(goOn), "") })
+			got := w.signal(t, program, sig, func() bool { return exists(t, started) }, func() { w.write(t, filepath.Base(goOn), "") })
 			if got.status != 0 || !strings.HasSuffix(got.stdout, "\napplied\n") {
 				t.Errorf("exit status %d, printed:\n%s%s", got.status, got.stdout, got.stderr)
 			}
@@ -59,9 +57,9 @@ func TestSignals(t *testing.T) {
 }
 
 // signal runs an apply, sends it a signal once ready, and then calls after.
-func (w *world) signal(t *testing.T, sig syscall.Signal, ready func() bool, after func()) ran {
+func (w *world) signal(t *testing.T, program string, sig syscall.Signal, ready func() bool, after func()) ran {
 	t.Helper()
-	cmd := exec.Command(w.program, "apply")
+	cmd := exec.Command(program, w.commandLine("apply")[1:]...)
 	cmd.Env = w.env
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

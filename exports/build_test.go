@@ -308,6 +308,9 @@ func TestBuildClaimedTwice(t *testing.T) {
 		{"three addresses, the lowest is named", func() exports.Evidence {
 			return served(project("a", instance("i1", "2001:db8::7", "10.0.0.10", "10.0.0.9")), project("b", instance("i2", "10.0.0.10", "2001:db8::7", "10.0.0.9")))
 		}, "10.0.0.9", []string{"i1", "i2"}, 2, []string{"2 more addresses"}},
+		{"two addresses", func() exports.Evidence {
+			return served(project("a", instance("i1", "10.0.0.10", "10.0.0.9")), project("b", instance("i2", "10.0.0.10", "10.0.0.9")))
+		}, "10.0.0.9", []string{"i1", "i2"}, 1, []string{"1 more address"}},
 		{"different networks of the same addresses", func() exports.Evidence {
 			return served(project("a", instance("i1", "tenant-a=10.0.0.1")), project("b", instance("i2", "tenant-b=10.0.0.1")))
 		}, "10.0.0.1", []string{"i1", "i2"}, 0, nil},

@@ -22,7 +22,7 @@ const (
 	// than a megabyte) and keeps a wrong path from eating the memory.
 	maxConfigSize = 4 << 20
 	// maxConfigNodes bounds what aliases can make of such a file.
-	maxConfigNodes = 1 << 20
+	maxConfigNodes = 1 << 18
 	// maxProblems keeps the report of a file of another kind readable.
 	maxProblems = 50
 	maxField    = 200
@@ -170,6 +170,10 @@ func (p *parser) mapping(node *yaml.Node, field string, known ...string) map[str
 	values := map[string]*yaml.Node{}
 	p.pairs(node, field, func(key *yaml.Node, value *yaml.Node) {
 		if !slices.Contains(known, key.Value) {
+			if len(p.problems) == maxProblems {
+				p.more++
+				return
+			}
 			message := fmt.Sprintf("unknown key %q", key.Value)
 			if near := nearest(key.Value, known); near != "" {
 				message += fmt.Sprintf(", did you mean %q?", near)
@@ -263,6 +267,7 @@ func (p *parser) texts(node *yaml.Node, field string) []string {
 		return nil
 	}
 	var values []string
+	seen := map[string]bool{}
 	for i, item := range node.Content {
 		if !p.count(item) {
 			break
@@ -270,9 +275,10 @@ func (p *parser) texts(node *yaml.Node, field string) []string {
 		value, ok := p.text(item, fmt.Sprintf("%s[%d]", field, i))
 		switch {
 		case !ok:
-		case slices.Contains(values, value):
+		case seen[value]:
 			p.problem(item, field, "%q is there twice", value)
 		default:
+			seen[value] = true
 			values = append(values, value)
 		}
 	}
@@ -393,13 +399,15 @@ func checkClient(client string) error {
 	return nil
 }
 
-// isNumeric reports whether inet_aton(3) could take a text for an address.
+// isNumeric reports whether inet_aton(3) could take a text for an address: parts
+// that are decimal, octal or hexadecimal numbers, with dots between them.
 func isNumeric(text string) bool {
-	for part := range strings.SplitSeq(text, ".") {
-		if _, err := strconv.ParseUint(part, 0, 64); err == nil {
-			continue
+	for part := range strings.SplitSeq(strings.ToLower(text), ".") {
+		digits := "0123456789"
+		if hex, ok := strings.CutPrefix(part, "0x"); ok {
+			part, digits = hex, digits+"abcdef"
 		}
-		if _, err := strconv.ParseUint(part, 10, 64); err != nil && part != "" {
+		if strings.Trim(part, digits) != "" {
 			return false
 		}
 	}

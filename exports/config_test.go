@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -258,7 +259,8 @@ var badConfigs = []struct {
 
 	{"a key far from all known ones", "private: {}\nbananas: 1\n", []string{`line 2: unknown key "bananas": known here are public, private, maintenance, openstack, exports, safety`}},
 	{"a key near a known one", "privat: {}\npublic: {}\n", []string{`line 1: unknown key "privat", did you mean "private"?`}},
-	{"a key in capitals", "Private: {}\npublic: {}\n", []string{`line 1: unknown key "Private", did you mean "private"?`}},
+	{"a key with a capital", "Private: {}\npublic: {}\n", []string{`line 1: unknown key "Private", did you mean "private"?`}},
+	{"a key in capitals alone", "PRIVATE: {}\npublic: {}\n", []string{`line 1: unknown key "PRIVATE", did you mean "private"?`}},
 	{"two letters changed", "privvvte: {}\npublic: {}\n", []string{`line 1: unknown key "privvvte", did you mean "private"?`}},
 	{"three letters changed", "privvvvte: {}\npublic: {}\n", []string{`line 1: unknown key "privvvvte": known here are`}},
 	{"a short key is not near everything", "private:\n  a:\n    xy: 1\n", []string{`line 3: private.a: unknown key "xy": known here are gid, mounts, options`}},
@@ -274,6 +276,7 @@ var badConfigs = []struct {
 	{"a key three times", "private:\n  a: {}\n  a: {}\n  a: {}\n", []string{`line 3: private: key "a" is there twice, first in line 2`, `line 4: private: key "a" is there twice, first in line 2`}},
 	{"a section twice", "private:\n  a: {}\nprivate:\n  b: {}\n", []string{`line 3: key "private" is there twice, first in line 1`}},
 	{"a key twice, once quoted", "private:\n  5: {}\n  '5': {}\n", []string{`line 3: private: key "5" is there twice, first in line 2`}},
+	{"a key twice, once as an alias", "private:\n  a:\n    options: &k ro\n  *k : {}\n  ro: {}\n", []string{`line 5: private: key "ro" is there twice, first in line 4`}},
 	{"a mount twice", "private:\n  a:\n    mounts:\n      x: h:/a\n      x: h:/b\n", []string{`line 5: private.a.mounts: key "x" is there twice, first in line 4`}},
 	{"a merge key", "private:\n  a: &a {gid: 1}\n  b:\n    <<: *a\n", []string{`line 4: private.b: merge keys ("<<") are not supported`}},
 	{"a list for a key", "private:\n  ? [a, b]\n  : {}\n", []string{"line 2: private: a key must be plain text, not a list"}},
@@ -304,6 +307,10 @@ var badConfigs = []struct {
 	{"a mount with a bad host", in("'h h:/srv'"), []string{`line 4: private.a.mounts.x: "h h:/srv" does not start with a host name or an address`}},
 	{"a mount with half a bracket", in("'[2001:db8::1:/srv'"), []string{`line 4: private.a.mounts.x: "[2001:db8::1:/srv" does not start with a host name or an address`}},
 	{"a mount with a name in brackets", in("'[h]:/srv'"), []string{`line 4: private.a.mounts.x: "[h]:/srv" does not start with a host name or an address`}},
+	{"a mount with an IPv4 address in brackets", in("'[192.0.2.1]:/srv'"), []string{`line 4: private.a.mounts.x: "[192.0.2.1]:/srv" does not start with a host name or an address`}},
+	{"a mount with a zone", in("'fe80::1%eth0:/srv'"), []string{`line 4: private.a.mounts.x: "fe80::1%eth0:/srv" does not start with a host name or an address`}},
+	{"a mount with an odd address", in("'010.0.0.1:/srv'"), []string{`line 4: private.a.mounts.x: "010.0.0.1:/srv" does not start with a host name or an address`}},
+	{"a mount with half an address", in("'10.1:/srv'"), []string{`line 4: private.a.mounts.x: "10.1:/srv" does not start with a host name or an address`}},
 	{"the root directory", in("h:/"), []string{"line 4: private.a.mounts.x: this would export the root directory"}},
 	{"the root directory in disguise", in("h:/.//"), []string{"line 4: private.a.mounts.x: this would export the root directory"}},
 	{"two dots", in("h:/srv/../etc"), []string{`line 4: private.a.mounts.x: path "/srv/../etc" must not have ".." in it`}},
@@ -443,6 +450,28 @@ func TestParseConfigProblems(t *testing.T) {
 	}
 }
 
+// TestParseConfigShortensProblems: whatever stands in the file, a problem stays
+// readable, and is cut between letters.
+func TestParseConfigShortensProblems(t *testing.T) {
+	for _, letters := range []string{"x", "ä", "xä", "xxä", "日", "x日", "xx日", "\U0001F5FF", "x\U0001F5FF"} {
+		long := strings.Repeat(letters, 3000)
+		for what, text := range map[string]string{
+			"key of a project": "private:\n  ? " + long + "\n  : {gid: x}\n",
+			"mount":            in(long),
+			"unknown key":      "private: {}\n? " + long + "\n: x\n",
+		} {
+			_, err := exports.ParseConfig([]byte(text))
+			if err == nil {
+				t.Errorf("%s of %q: no error", what, letters)
+				continue
+			}
+			if got := err.Error(); len(got) > 1000 || !utf8.ValidString(got) || !strings.HasPrefix(got, "line ") {
+				t.Errorf("%s of %q: %d bytes, valid UTF-8: %t: %q", what, letters, len(got), utf8.ValidString(got), got)
+			}
+		}
+	}
+}
+
 // TestParseConfigSyntaxLines: where YAML itself is wrong there is a line, too,
 // although the library's is at times that of the block around the mistake.
 func TestParseConfigSyntaxLines(t *testing.T) {
@@ -504,6 +533,7 @@ func TestParseConfigBombs(t *testing.T) {
 		{"a list of aliases", "private: {}\nopenstack:\n  cloud: &a " + strings.Repeat("x", 50000) + "\n  regions: [" + strings.Repeat("*a,", 5000) + "]\n", ""},
 		{"depth", "private: " + strings.Repeat("[", 200000), ""},
 		{"an alias within itself", "private: &a\n  x: *a\n", `unknown key "x"`},
+		{"a long list", "private: {}\nopenstack:\n  regions: [" + lines("r%[1]d,", 90000) + "x, x]\n", "twice"},
 		{"a long key", "? " + strings.Repeat("x", 200000) + "\n: y\n", "unknown key"},
 	}
 	for _, tt := range tests {
@@ -527,6 +557,32 @@ func TestParseConfigBombs(t *testing.T) {
 			}
 			if took > 10*time.Second {
 				t.Errorf("took %s", took)
+			}
+		})
+	}
+}
+
+// TestParseConfigLengths has the last length that exportfs reads, and one more.
+func TestParseConfigLengths(t *testing.T) {
+	tests := []struct {
+		name string
+		most int
+		text func(n int) string
+	}{
+		{"a token of a public line", 511, func(n int) string { return opened("/srv *(" + strings.Repeat("x", n-len("*()")) + ")") }},
+		{"a path of a public line", 1023, func(n int) string { return opened("/" + strings.Repeat("x", n-1) + " *(ro)") }},
+		{"a path of a mount", 1023, func(n int) string { return in("h:/" + strings.Repeat("x", n-1)) }},
+		{"options of a project", 470, func(n int) string { return "private:\n  a: {options: " + strings.Repeat("x", n) + "}\n" }},
+		{"options of the file", 470, func(n int) string { return "private: {}\nexports: {options: " + strings.Repeat("x", n) + "}\n" }},
+		{"the file", 4 << 20, func(n int) string { return "private: {}\n#" + strings.Repeat("x", n-len("private: {}\n#")) }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := exports.ParseConfig([]byte(tt.text(tt.most))); err != nil {
+				t.Errorf("%d bytes: %v", tt.most, err)
+			}
+			if _, err := exports.ParseConfig([]byte(tt.text(tt.most + 1))); err == nil {
+				t.Errorf("%d bytes are taken", tt.most+1)
 			}
 		})
 	}

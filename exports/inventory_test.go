@@ -30,6 +30,7 @@ func TestInventoryJoin(t *testing.T) {
 		"hidden":  project("hidden", instance("h1", "10.0.0.5")),
 		"absent":  project("absent", instance("h1", "10.0.0.6")),
 		"unasked": project("unasked", instance("u1", "10.0.0.7")),
+		"nobody":  {Sight: exports.Hidden, Why: "403"},
 	}}
 	want := exports.Inventory{
 		Projects: map[string]exports.Project{

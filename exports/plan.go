@@ -282,35 +282,43 @@ func (j *judge) mount(g Grant) mounted {
 
 // projects gives the configured projects that a line is of: those whose key is
 // its project's id, by itself or as Keystone says, and those whose key is its
-// project's name, that in the line or the one of today. The second result tells
-// that it may be of any other key besides that Keystone did not answer for: a
-// project can have got a new name since.
+// project's name, the one of today or that in the line. A key of which Keystone
+// says that it is another project by now counts only where there is no better
+// one. The second result tells that the line may be of any other key besides
+// that Keystone did not answer for: a project can have got a new name since.
 func (j *judge) projects(o Owner) (found []ProjectConfig, orAnother bool) {
 	if o == (Owner{}) {
 		return nil, false
 	}
-	add := func(p ProjectConfig) {
-		if !slices.ContainsFunc(found, func(f ProjectConfig) bool { return f.Key == p.Key }) {
-			found = append(found, p)
+	add := func(to []ProjectConfig, p ProjectConfig) []ProjectConfig {
+		if slices.ContainsFunc(to, func(q ProjectConfig) bool { return q.Key == p.Key }) {
+			return to
 		}
+		return append(to, p)
 	}
 	if o.ID != "" {
-		for _, p := range j.byID[o.ID] {
-			add(p)
-		}
+		found = slices.Clone(j.byID[o.ID])
 		if p, ok := j.byKey[o.ID]; ok {
-			add(p)
+			found = add(found, p)
 		}
 	}
-	direct := len(found) > 0
 	own := j.Inventory.IDs[o.ID]
-	for _, name := range []string{o.Name, own.Name} {
+	orAnother = o.ID != "" && len(found) == 0 && own.Sight == Hidden
+	var taken []ProjectConfig
+	for _, name := range []string{own.Name, o.Name} {
 		p, ok := j.byKey[name]
-		if ok && name != "" && !(direct && j.Inventory.Projects[p.Key].Sight == Shown) {
-			add(p)
+		switch project := j.Inventory.Projects[name]; {
+		case !ok || name == "":
+		case o.ID != "" && project.Sight == Shown && project.ID != o.ID:
+			taken = add(taken, p)
+		default:
+			found = add(found, p)
 		}
 	}
-	return found, !direct && own.Sight == Hidden && o.ID != ""
+	if len(found) == 0 {
+		found = taken
+	}
+	return found, orAnother
 }
 
 // reassigned reports whether an instance of another project than the line's has

@@ -423,6 +423,11 @@ func TestCompareLinesOfProjects(t *testing.T) {
 				exports.Instance{ID: "i5", Status: "ACTIVE", Addresses: []exports.Address{{Network: "storage", Addr: contested}}})
 			e.Inventory.Projects["tools"] = p
 		}, "not-in-config"},
+		{"the address is on an uncounted network, in the form of IPv6", func(e *exports.Evidence, _ *exports.Grant) {
+			p := e.Inventory.Projects["tools"]
+			p.Instances = append(p.Instances, exports.Instance{ID: "i5", Status: "ACTIVE", Addresses: []exports.Address{{Network: "storage", Addr: netip.MustParseAddr("::ffff:10.0.0.9")}}})
+			e.Inventory.Projects["tools"] = p
+		}, "not-in-config"},
 		{"another project holds the address on an uncounted network", func(e *exports.Evidence, _ *exports.Grant) {
 			p := e.Inventory.Projects["taker"]
 			p.Instances = []exports.Instance{{ID: "t1", Status: "ACTIVE", Addresses: []exports.Address{{Network: "storage", Addr: contested}}}}
@@ -500,6 +505,130 @@ func TestCompareTwoKeysForOneProject(t *testing.T) {
 					t.Errorf("keys %q and %q: got %s, want %s", config.Projects[0].Key, config.Projects[1].Key, got, tt.outcome)
 				}
 				slices.Reverse(config.Projects)
+			}
+		})
+	}
+}
+
+// TestCompareSecondKeyHasTheMount: the mounts of both keys count, also where the
+// line knows the project by neither, and where one of the keys leads nowhere.
+func TestCompareSecondKeyHasTheMount(t *testing.T) {
+	shown := exports.Project{Sight: exports.Shown, ID: "id-tools", Name: "tools", Enabled: true}
+	renamed := exports.Project{Sight: exports.Shown, ID: "id-tools", Name: "tools-by-now", Enabled: true}
+	tests := []struct {
+		name          string
+		byName, byKey exports.Project // what Keystone says of the keys tools and id-tools
+		ids           map[string]exports.Project
+		owner         exports.Owner
+		outcome       string
+	}{
+		{"an old name in the line", shown, shown, nil, exports.Owner{ID: "id-tools", Name: "tools-before"}, "instance-gone"},
+		{"no name in the line", shown, shown, nil, exports.Owner{ID: "id-tools"}, "instance-gone"},
+		{"the key with the mount is a name that the project has lost", exports.Project{Sight: exports.Absent, Why: "404"}, renamed,
+			map[string]exports.Project{"id-tools": renamed}, exports.Owner{ID: "id-tools", Name: "tools"}, "in doubt: project-hidden"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			config := &exports.Config{Projects: []exports.ProjectConfig{
+				{Key: "tools", Options: "rw", Mounts: []exports.Mount{{Host: "here.example", Path: home}}},
+				{Key: "id-tools", Options: "rw", Mounts: []exports.Mount{{Host: "here.example", Path: other}}},
+			}}
+			for range 2 {
+				e := exports.Evidence{
+					Config:    config,
+					Hosts:     exports.Hosts{"here.example": {Where: exports.Here}},
+					Inventory: exports.Inventory{Projects: map[string]exports.Project{"tools": tt.byName, "id-tools": tt.byKey}, IDs: tt.ids},
+				}
+				g := exports.Grant{Path: home, Client: exports.Client{Addr: contested}, Options: "rw", Owner: tt.owner}
+				if got := outcome(t, g, e); got != tt.outcome {
+					t.Errorf("keys %q and %q: got %s, want %s", config.Projects[0].Key, config.Projects[1].Key, got, tt.outcome)
+				}
+				slices.Reverse(config.Projects)
+			}
+		})
+	}
+}
+
+// TestCompareTwoKeysWithOneMount: where both keys have the mount, the one that
+// Keystone shows tells more.
+func TestCompareTwoKeysWithOneMount(t *testing.T) {
+	tests := []struct {
+		name           string
+		hidden, shown  string
+		owner          exports.Owner
+		holder         []exports.Instance
+		outcome        string
+		onlyHiddenHere bool // the key that is shown does not have the mount
+	}{
+		{"the name is hidden", "tools", "id-tools", exports.Owner{ID: "id-tools", Name: "tools"}, nil, "instance-gone", false},
+		{"the id is hidden", "id-tools", "tools", exports.Owner{ID: "id-tools", Name: "tools"}, nil, "instance-gone", false},
+		{"an adopted line under the id, which is hidden", "id-tools", "tools", exports.Owner{Name: "id-tools"},
+			[]exports.Instance{instance("i1", contested.String())}, "in doubt: project-hidden", true},
+		{"an adopted line under the name, which is hidden", "tools", "id-tools", exports.Owner{Name: "tools"},
+			[]exports.Instance{instance("i1", contested.String())}, "in doubt: project-hidden", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			mount := exports.Mount{Host: "here.example", Path: home}
+			mountOfShown := mount
+			if tt.onlyHiddenHere {
+				mountOfShown.Path = other
+			}
+			config := &exports.Config{Projects: []exports.ProjectConfig{
+				{Key: tt.hidden, Options: "rw", Mounts: []exports.Mount{mount}},
+				{Key: tt.shown, Options: "rw", Mounts: []exports.Mount{mountOfShown}},
+			}}
+			for range 2 {
+				e := exports.Evidence{
+					Config: config,
+					Hosts:  exports.Hosts{"here.example": {Where: exports.Here}},
+					Inventory: exports.Inventory{Projects: map[string]exports.Project{
+						tt.hidden: {Sight: exports.Hidden, Why: "403"},
+						tt.shown:  {Sight: exports.Shown, ID: "id-tools", Name: "tools", Enabled: true, Instances: tt.holder},
+					}},
+				}
+				g := exports.Grant{Path: home, Client: exports.Client{Addr: contested}, Options: "rw", Owner: tt.owner}
+				if got := outcome(t, g, e); got != tt.outcome {
+					t.Errorf("keys %q and %q: got %s, want %s", config.Projects[0].Key, config.Projects[1].Key, got, tt.outcome)
+				}
+				slices.Reverse(config.Projects)
+			}
+		})
+	}
+}
+
+// TestCompareHiddenProjectHoldsNobodyElse: a project that Keystone hides casts
+// no doubt on lines that are surely not its own.
+func TestCompareHiddenProjectHoldsNobodyElse(t *testing.T) {
+	hidden := exports.Project{Sight: exports.Hidden, Why: "403"}
+	tools := exports.Project{Sight: exports.Shown, ID: "id-tools", Name: "tools", Enabled: true}
+	tests := []struct {
+		name  string
+		owner exports.Owner
+		ids   map[string]exports.Project
+	}{
+		{"the line's project is shown and has no such mount", exports.Owner{ID: "id-tools", Name: "tools"}, map[string]exports.Project{"id-tools": hidden}},
+		{"the line's project is there under a name that nobody configures", exports.Owner{ID: "id-left", Name: "left"},
+			map[string]exports.Project{"id-left": {Sight: exports.Shown, ID: "id-left", Name: "left", Enabled: true}}},
+		{"the line's project is there under another name that nobody configures", exports.Owner{ID: "id-left", Name: "left"},
+			map[string]exports.Project{"id-left": {Sight: exports.Shown, ID: "id-left", Name: "left-again", Enabled: true}}},
+		{"the line's project is no more", exports.Owner{ID: "id-left", Name: "left"}, map[string]exports.Project{"id-left": {Sight: exports.Absent, Why: "404"}}},
+		{"an adopted line", exports.Owner{Name: "left"}, nil},
+		{"a line of which nobody knows", exports.Owner{}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := exports.Evidence{
+				Config: &exports.Config{Projects: []exports.ProjectConfig{
+					{Key: "tools", Options: "rw", Mounts: []exports.Mount{{Host: "here.example", Path: other}}},
+					{Key: "hidden", Options: "rw", Mounts: []exports.Mount{{Host: "here.example", Path: home}}},
+				}},
+				Hosts:     exports.Hosts{"here.example": {Where: exports.Here}},
+				Inventory: exports.Inventory{Projects: map[string]exports.Project{"tools": tools, "hidden": hidden}, IDs: tt.ids},
+			}
+			g := exports.Grant{Path: home, Client: exports.Client{Addr: contested}, Options: "rw", Owner: tt.owner}
+			if got := outcome(t, g, e); got != "not-in-config" {
+				t.Errorf("got %s, want not-in-config", got)
 			}
 		})
 	}
@@ -715,6 +844,7 @@ var hostile = []string{
 	"\u202egnp.\u200b\ufeff",
 	"\xff\xfe",
 	`"; # \`,
+	"a\nb",
 	"\u009b31m",
 }
 

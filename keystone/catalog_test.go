@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"nfs-exportd/keystone/keystonetest"
+
+	"nfs-exportd/exports"
 )
 
 func TestVersionedCompute(t *testing.T) {
@@ -66,7 +68,7 @@ func TestEndpoints(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t).asReader()
 			w.SetEndpoints("RegionOne", test.endpoints...)
-			w.opts.Listing = PerProject
+			w.opts.Listing = exports.ListingPerProject
 			_, err := w.read(t.Context(), everything())
 			if class(err) != test.want {
 				t.Errorf("%s, want %s: %v", class(err), test.want, err)
@@ -244,6 +246,8 @@ func TestSystemPerProject(t *testing.T) {
 	for _, p := range w.Projects() {
 		w.AddRole("admin", p.ID, "reader")
 	}
+	// A log-in that asks for no scope would be for this project.
+	w.AddUser(keystonetest.User{Name: "admin", Password: password, DefaultProjectID: "deployment-prep"})
 	w.Configure(func(s *keystonetest.Settings) { s.Policy.AllTenants = keystonetest.Nobody() })
 	if got := w.mustRead(t, Wanted{Keys: []string{"tools", "idle"}}).Projects["tools"].Instances; len(got) != 6 {
 		t.Errorf("%d instances, want 6", len(got))

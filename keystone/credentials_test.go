@@ -166,7 +166,11 @@ func TestFile(t *testing.T) {
 		{"twice", rest + "OS_PASSWORD: pw-7f3a\nOS_USERNAME: v\n", "error: line 5: the key \"OS_USERNAME\" is there already in line 2"},
 		{"a list", rest + "OS_PASSWORD: [pw-7f3a]\n", `error: line 4: "OS_PASSWORD" is not a plain value`},
 		{"an alias", "x: &a pw-7f3a\n" + rest + "OS_PASSWORD: *a\n", "error: unknown key"},
-		{"a merge key", rest + "<<: {OS_PASSWORD: pw-7f3a}\n", "error: not plain text"},
+		{"a merge key", rest + "<<: {OS_PASSWORD: pw-7f3a, OS_USERNAME: v}\n", fmt.Sprintf(found, "pw-7f3a")},
+		{"merge keys", rest + "<<: [{OS_PASSWORD: pw-7f3a}, {OS_PASSWORD: no}]\n", fmt.Sprintf(found, "pw-7f3a")},
+		{"an unknown key, merged", rest + "<<: {passwort: pw-7f3a}\n", `error: line 4: unknown key "passwort"`},
+		{"merged with itself", "<<: &a {<<: *a}\n" + rest, "error: more than 100"},
+		{"merged with text", rest + "<<: pw-7f3a\n", "error: line 4: it is not a mapping"},
 		{"not YAML", rest + "OS_PASSWORD: \"pw-7f3a\n", "error: it is not YAML"},
 		{"a bad escape", rest + "OS_PASSWORD: \"\\qpw-7f3a\"\n", "error: it is not YAML"},
 		{"two documents", rest + "OS_PASSWORD: pw-7f3a\n---\n", "error: more than one"},
@@ -244,8 +248,13 @@ func TestCloudsYAML(t *testing.T) {
 		{"cacert", "{" + auth + ", cacert: ~/ca.pem}", "", found + `, cacert "/home/x/ca.pem"`},
 		{"verify: false", "{" + auth + ", verify: false}", "", found + ", insecure"},
 		{"insecure: true", "{" + auth + ", insecure: true}", "", found + ", insecure"},
+		{"verify and insecure", "{" + auth + ", verify: true, insecure: true}", "", found + ", insecure"},
+		{"empty in secure.yaml", "{" + auth + "}", "{auth: {username: '', password: }}", found},
 		{"verify: true", "{" + auth + ", verify: true, insecure: false}", "", found},
 		{"the other name of interface", "{" + auth + ", endpoint_type: adminURL}", "", strings.Replace(found, "public", "admin", 1)},
+
+		{"an alias", "*all", "", strings.Replace(found, "pw-7f3a", "old", 1)},
+		{"another cloud's auth", "{auth: {<<: *o, password: pw-7f3a}}", "", found},
 
 		{"no auth", "{region_name: R}", "", "error: no auth URL"},
 		{"null auth", "{auth: }", "", "error: not a mapping"},
@@ -268,7 +277,7 @@ func TestCloudsYAML(t *testing.T) {
 			if err := os.MkdirAll(directory, 0o700); err != nil {
 				t.Fatal(err)
 			}
-			files := map[string]string{"clouds.yaml": "clouds:\n  other: {auth: 1}\n  c: " + test.cloud + "\n"}
+			files := map[string]string{"clouds.yaml": "clouds:\n  other: &all {auth: &o {auth_url: https://k/v3, username: u, password: old, project_id: p}}\n  odd: 1\n  c: " + test.cloud + "\n"}
 			if test.secure != "" {
 				files["secure.yaml"] = "clouds: {c: " + test.secure + "}\n"
 			}

@@ -203,6 +203,7 @@ func TestDecodeToken(t *testing.T) {
 
 func FuzzServers(f *testing.F) {
 	f.Add([]byte(goodServers), true)
+	f.Add([]byte(strings.Replace(goodServers, "10.0.0.1", "::ffff:10.0.0.1", 1)), true)
 	f.Add([]byte(`{"servers":[{"id":"i","status":"UNKNOWN"},{"id":"j","name":"n"}]}`), false)
 	f.Fuzz(func(t *testing.T, body []byte, detail bool) {
 		page, err := servers(string(body), detail)

@@ -1,8 +1,11 @@
 package keystone
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -74,7 +77,7 @@ func wantClass(w *world, small bool, fault keystonetest.NamedFault, kind keyston
 		return "refused"
 	case name == "token-expired-claim", name == "token-expires":
 		return "complete"
-	case has("page-") && w.reader && !small:
+	case has("page-short") && w.reader && !small:
 		return "refused" // there are two pages, and no right to see cells
 	case has("truncated") && (kind == keystonetest.Projects || kind == keystonetest.AuthProjects):
 		return "complete" // asked one by one, with less in sight
@@ -117,9 +120,9 @@ func TestFaults(t *testing.T) {
 						if small {
 							w.paged()
 						}
-						w.opts.Listing = AllProjects
+						w.opts.Listing = exports.ListingAllProjects
 						if reader {
-							w.opts.Listing = PerProject
+							w.opts.Listing = exports.ListingPerProject
 						}
 						testFault(t, w, small, fault, kind)
 					})
@@ -249,6 +252,89 @@ func TestTokenTakenBack(t *testing.T) {
 	}
 }
 
+// TestOneRenewal has two requests answered with 401, each once.
+func TestOneRenewal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	fault, _ := keystonetest.FaultNamed("status-401")
+	w.Inject(keystonetest.Fault{Kind: keystonetest.Projects, Times: 1, Do: fault.Do})
+	w.Inject(keystonetest.Fault{Kind: keystonetest.Regions, Times: 1, Do: fault.Do})
+	if _, err := w.read(t.Context(), everything()); class(err) != "refused" {
+		t.Errorf("%s: %v", class(err), err)
+	}
+	if n := w.Count(keystonetest.LogIn, keystonetest.ReLogIn); n != 2 {
+		t.Errorf("%d log-ins, want 2", n)
+	}
+}
+
+// TestRenewalFails asks a session twice for another token, which Keystone
+// refuses: it is asked once.
+func TestRenewalFails(t *testing.T) {
+	t.Parallel()
+	refusal := &RefusedError{Err: errors.New("no")}
+	logins := 0
+	first := &token{}
+	s := &session{token: first, login: func(context.Context) (*token, error) { logins++; return nil, refusal }}
+	for range 2 {
+		if _, err := s.renew(t.Context(), first, errors.New("401")); !errors.Is(err, refusal) {
+			t.Errorf("renew: %v", err)
+		}
+	}
+	if _, err := s.current(); !errors.Is(err, refusal) || logins != 1 {
+		t.Errorf("current: %v, after %d log-ins", err, logins)
+	}
+}
+
+// TestEcho has services that repeat in their answers what they were sent.
+func TestEcho(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []keystonetest.Kind{keystonetest.LogIn, keystonetest.Rescope, keystonetest.Regions, keystonetest.Instances} {
+		for _, status := range []int{200, 201, 400, 401, 403, 500, 503} {
+			w := newWorld(t).asReader()
+			w.opts.Listing = exports.ListingPerProject
+			w.Inject(keystonetest.Fault{Kind: kind, Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+				body, err := io.ReadAll(r.Body)
+				if err != nil {
+					t.Error(err)
+				}
+				text, err := json.Marshal(map[string]any{"error": map[string]any{
+					"message": "debug: X-Auth-Token is " + r.Header.Get("X-Auth-Token") + ", the body " + password + string(body)}})
+				if err != nil {
+					t.Error(err)
+				}
+				if kind == keystonetest.Regions || kind == keystonetest.Instances {
+					text = bytes.ReplaceAll(text, []byte(`pa\"ss\n#wörd-7f3a`), nil) // they are not sent that
+				}
+				keystonetest.Answer(status, string(text))(rw, r, next)
+			}})
+			_, err := w.read(t.Context(), Wanted{Keys: []string{"tools", "idle"}})
+			if err == nil {
+				t.Errorf("%s, %d: no error", kind, status)
+				continue
+			}
+			w.noSecrets(t, "the error", err.Error())
+			w.noSecrets(t, "the log", w.log.String())
+		}
+	}
+}
+
+// TestRedirectToSameHost has a redirect that the hosts that may be asked would
+// not stop.
+func TestRedirectToSameHost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Inject(keystonetest.Fault{Kind: keystonetest.Regions, Times: 1,
+		Do: func(rw http.ResponseWriter, r *http.Request, _ http.Handler) {
+			http.Redirect(rw, r, "/identity/v3/regions", http.StatusTemporaryRedirect)
+		}})
+	if _, err := w.read(t.Context(), everything()); class(err) != "untrusted" {
+		t.Errorf("%s: %v", class(err), err)
+	}
+	if n := w.Count(keystonetest.Regions); n != 1 {
+		t.Errorf("%d requests, want 1", n)
+	}
+}
+
 // TestRetry has a request go wrong a few times, and then right.
 func TestRetry(t *testing.T) {
 	t.Parallel()
@@ -264,9 +350,9 @@ func TestRetry(t *testing.T) {
 		{"status-429", 2, "complete"},
 		{"status-429-retry-after", 2, "complete"},
 		{"status-429-retry-after-hour", 1, "unavailable"},
-		{"reset-before-body", 1, "complete"},
+		{"reset-before-body", 2, "complete"}, // the first, on a connection used before, is net/http's to try again
 		{"reset-in-body", 1, "complete"},
-		{"closed-before-body", 1, "complete"},
+		{"closed-before-body", 2, "complete"},
 		{"status-500", 1, "unavailable"},
 		{"body-short", 1, "untrusted"},
 		{"status-403", 1, "refused"},
@@ -274,7 +360,7 @@ func TestRetry(t *testing.T) {
 		t.Run(test.fault, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			w.opts.Listing = AllProjects
+			w.opts.Listing = exports.ListingAllProjects
 			fault, _ := keystonetest.FaultNamed(test.fault)
 			w.Inject(keystonetest.Fault{Kind: keystonetest.Regions, Times: test.times, Do: fault.Do})
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

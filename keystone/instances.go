@@ -45,10 +45,10 @@ func (c *Client) listInstances(ctx context.Context, projects map[string]exports.
 	slices.SortFunc(served, func(a, b exports.Project) int { return cmp.Compare(a.ID, b.ID) })
 
 	var listed [][]exports.Instance
-	if c.opts.Listing != PerProject {
+	if c.opts.Listing != exports.ListingPerProject {
 		listed, err = c.listAllProjects(ctx, regions, served)
 		refused, ok := errors.AsType[*RefusedError](err)
-		if c.opts.Listing == AllProjects || !ok || refused.Status == http.StatusUnauthorized {
+		if c.opts.Listing == exports.ListingAllProjects || !ok || refused.Status == http.StatusUnauthorized {
 			return byProject(served, listed), err
 		}
 		c.opts.Log.InfoContext(ctx, "listing each project with a token for it", "because", err.Error())
@@ -276,8 +276,6 @@ func (n nova) listOnce(ctx context.Context, p exports.Project, query url.Values,
 			continue
 		case len(page.servers) == 0:
 			return instances, nil
-		case how == onePage && (page.full || marker != ""):
-			return nil, errFullPage
 		}
 		linked = page.full
 		for _, s := range page.servers {
@@ -291,6 +289,9 @@ func (n nova) listOnce(ctx context.Context, p exports.Project, query url.Values,
 			}
 			seen[s.ID] = true
 			instances = append(instances, s.Instance)
+		}
+		if how == onePage && (page.full || marker != "") {
+			return nil, errFullPage
 		}
 		next.Set("marker", page.servers[len(page.servers)-1].ID)
 	}
@@ -343,6 +344,6 @@ func (n nova) odd(op, path string, err error) error {
 // notFiltered is about Nova passing over project_id, as it does for those who
 // may not filter by it.
 func (n nova) notFiltered(op, path string) error {
-	return &RefusedError{n.exchange(op, path), errors.New("Nova passed over project_id and listed another project"),
+	return &RefusedError{n.exchange(op, path), errors.New("project_id was passed over: Nova listed another project"),
 		"allow os_compute_api:servers:allow_all_filters, or set openstack.listing to per-project"}
 }

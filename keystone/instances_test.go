@@ -20,47 +20,49 @@ func TestCellDown(t *testing.T) {
 	t.Parallel()
 	for _, reader := range []bool{false, true} {
 		for _, small := range []bool{false, true} {
-			t.Run(fmt.Sprintf("reader %t, paged %t", reader, small), func(t *testing.T) {
-				t.Parallel()
-				for n := range 200 {
-					w := newWorld(t)
-					w.reader = reader
-					if small {
-						w.paged()
-					}
-					want := w.healthy()
-					down := w.Inject(keystonetest.Fault{
-						Match: func(r keystonetest.Request) bool { return strings.HasPrefix(r.Path, "/compute/RegionOne/") },
-						Nth:   n, Times: 1,
-						Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
-							w.CellDown("RegionOne", "cell2", true)
-							next.ServeHTTP(rw, r)
-						},
-					})
-					if n == 0 {
-						w.CellDown("RegionOne", "cell2", true)
-						down.Remove()
-					}
-					got, err := w.read(t.Context(), Wanted{Keys: []string{toolsID, "deployment-prep", "idle"}})
-					if n > 0 && down.Hits() == 0 {
-						return // there are fewer requests
-					}
-					switch class(err) {
-					case "unavailable":
-					case "complete":
-						for key, p := range withoutWhy(got).Projects {
-							if diff := cmp.Diff(want.Projects[key], p, sameAddr); diff != "" {
-								t.Errorf("down at request %d: project %s: -want +got:\n%s\n%v", n, key, diff, w.Requests())
-							}
+			for _, cell := range []string{"cell1", "cell2"} {
+				t.Run(fmt.Sprintf("reader %t, paged %t, %s", reader, small, cell), func(t *testing.T) {
+					t.Parallel()
+					for n := range 200 {
+						w := newWorld(t)
+						w.reader = reader
+						if small {
+							w.paged()
 						}
+						want := w.healthy()
+						down := w.Inject(keystonetest.Fault{
+							Match: func(r keystonetest.Request) bool { return strings.HasPrefix(r.Path, "/compute/RegionOne/") },
+							Nth:   n, Times: 1,
+							Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+								w.CellDown("RegionOne", cell, true)
+								next.ServeHTTP(rw, r)
+							},
+						})
 						if n == 0 {
-							t.Error("the cell was down all the time, and nobody saw it")
+							w.CellDown("RegionOne", cell, true)
+							down.Remove()
 						}
-					default:
-						t.Errorf("down at request %d: %s: %v\n%v", n, class(err), err, w.Requests())
+						got, err := w.read(t.Context(), Wanted{Keys: []string{toolsID, "deployment-prep", "idle"}})
+						if n > 0 && down.Hits() == 0 {
+							return // there are fewer requests
+						}
+						switch class(err) {
+						case "unavailable":
+						case "complete":
+							for key, p := range withoutWhy(got).Projects {
+								if diff := cmp.Diff(want.Projects[key], p, sameAddr); diff != "" {
+									t.Errorf("down at request %d: project %s: -want +got:\n%s\n%v", n, key, diff, w.Requests())
+								}
+							}
+							if n == 0 {
+								t.Error("the cell was down all the time, and nobody saw it")
+							}
+						default:
+							t.Errorf("down at request %d: %s: %v\n%v", n, class(err), err, w.Requests())
+						}
 					}
-				}
-			})
+				})
+			}
 		}
 	}
 }
@@ -71,42 +73,44 @@ func TestCellBack(t *testing.T) {
 	t.Parallel()
 	for _, reader := range []bool{false, true} {
 		for _, small := range []bool{false, true} {
-			t.Run(fmt.Sprintf("reader %t, paged %t", reader, small), func(t *testing.T) {
-				t.Parallel()
-				for n := 1; ; n++ {
-					w := newWorld(t)
-					w.reader = reader
-					if small {
-						w.paged()
-					}
-					want := w.healthy()
-					w.CellDown("RegionOne", "cell2", true)
-					back := w.Inject(keystonetest.Fault{
-						Match: func(r keystonetest.Request) bool { return strings.HasPrefix(r.Path, "/compute/RegionOne/") },
-						Nth:   n, Times: 1,
-						Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
-							w.CellDown("RegionOne", "cell2", false)
-							next.ServeHTTP(rw, r)
-						},
-					})
-					got, err := w.read(t.Context(), Wanted{Keys: []string{toolsID, "deployment-prep", "idle"}})
-					if back.Hits() == 0 {
-						if class(err) != "unavailable" {
-							t.Errorf("down all the time: %s: %v", class(err), err)
+			for _, cell := range []string{"cell1", "cell2"} {
+				t.Run(fmt.Sprintf("reader %t, paged %t, %s", reader, small, cell), func(t *testing.T) {
+					t.Parallel()
+					for n := 1; ; n++ {
+						w := newWorld(t)
+						w.reader = reader
+						if small {
+							w.paged()
 						}
-						return
-					}
-					if err == nil {
-						for key, p := range withoutWhy(got).Projects {
-							if diff := cmp.Diff(want.Projects[key], p, sameAddr); diff != "" {
-								t.Errorf("back at request %d: project %s: -want +got:\n%s\n%v", n, key, diff, w.Requests())
+						want := w.healthy()
+						w.CellDown("RegionOne", cell, true)
+						back := w.Inject(keystonetest.Fault{
+							Match: func(r keystonetest.Request) bool { return strings.HasPrefix(r.Path, "/compute/RegionOne/") },
+							Nth:   n, Times: 1,
+							Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+								w.CellDown("RegionOne", cell, false)
+								next.ServeHTTP(rw, r)
+							},
+						})
+						got, err := w.read(t.Context(), Wanted{Keys: []string{toolsID, "deployment-prep", "idle"}})
+						if back.Hits() == 0 {
+							if class(err) != "unavailable" {
+								t.Errorf("down all the time: %s: %v", class(err), err)
 							}
+							return
 						}
-					} else if class(err) != "unavailable" {
-						t.Errorf("back at request %d: %s: %v", n, class(err), err)
+						if err == nil {
+							for key, p := range withoutWhy(got).Projects {
+								if diff := cmp.Diff(want.Projects[key], p, sameAddr); diff != "" {
+									t.Errorf("back at request %d: project %s: -want +got:\n%s\n%v", n, key, diff, w.Requests())
+								}
+							}
+						} else if class(err) != "unavailable" {
+							t.Errorf("back at request %d: %s: %v", n, class(err), err)
+						}
 					}
-				}
-			})
+				})
+			}
 		}
 	}
 }
@@ -119,18 +123,18 @@ func TestRights(t *testing.T) {
 		name   string
 		policy keystonetest.Policy
 		small  bool
-		want   map[Listing]string
+		want   map[exports.Listing]string
 	}{
 		{"nothing but roles", keystonetest.Policy{ListProjects: admin, AllTenants: admin, AllFilters: admin, ListServices: admin}, false,
-			map[Listing]string{Auto: "complete", AllProjects: "refused", PerProject: "complete"}},
+			map[exports.Listing]string{exports.ListingAuto: "complete", exports.ListingAllProjects: "refused", exports.ListingPerProject: "complete"}},
 		{"all_tenants, but no filters", keystonetest.Policy{ListProjects: all, AllTenants: all, AllFilters: admin, ListServices: all}, false,
-			map[Listing]string{Auto: "complete", AllProjects: "refused", PerProject: "complete"}},
+			map[exports.Listing]string{exports.ListingAuto: "complete", exports.ListingAllProjects: "refused", exports.ListingPerProject: "complete"}},
 		{"all_tenants and filters", keystonetest.Policy{ListProjects: all, AllTenants: all, AllFilters: all, ListServices: admin}, false,
-			map[Listing]string{Auto: "complete", AllProjects: "complete", PerProject: "complete"}},
+			map[exports.Listing]string{exports.ListingAuto: "complete", exports.ListingAllProjects: "complete", exports.ListingPerProject: "complete"}},
 		{"pages are full, and cells cannot be seen", keystonetest.Policy{ListProjects: all, AllTenants: all, AllFilters: all, ListServices: admin}, true,
-			map[Listing]string{Auto: "refused", AllProjects: "refused", PerProject: "refused"}},
+			map[exports.Listing]string{exports.ListingAuto: "refused", exports.ListingAllProjects: "refused", exports.ListingPerProject: "refused"}},
 		{"pages are full, and cells can be seen", keystonetest.Policy{ListProjects: all, AllTenants: all, AllFilters: all, ListServices: all}, true,
-			map[Listing]string{Auto: "complete", AllProjects: "complete", PerProject: "complete"}},
+			map[exports.Listing]string{exports.ListingAuto: "complete", exports.ListingAllProjects: "complete", exports.ListingPerProject: "complete"}},
 	} {
 		for listing, want := range test.want {
 			t.Run(test.name+"/"+string(listing), func(t *testing.T) {

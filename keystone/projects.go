@@ -102,7 +102,7 @@ func (c *Client) listDomain(ctx context.Context) (*domainProjects, error) {
 			return nil, c.oddList(err, all.why)
 		}
 		if page.next != "" && len(page.projects) > 0 && n < maxPages {
-			if query, err = c.nextProjects(page.next, query); err != nil {
+			if query, err = c.nextProjects(page.next); err != nil {
 				return nil, c.oddList(err, all.why)
 			}
 			continue
@@ -143,21 +143,20 @@ func (c *Client) domainPage(a *answer) (projectPage, error) {
 }
 
 // nextProjects is the query of the next page. Only its marker and limit are
-// taken from the link: the rest of the URL is as before.
-func (c *Client) nextProjects(link string, query url.Values) (url.Values, error) {
+// taken from the link: the rest of the URL is as before. That it leads to
+// another page shows by the projects on that.
+func (c *Client) nextProjects(link string) (url.Values, error) {
 	next, err := url.Parse(link)
 	if err != nil {
 		return nil, errors.New("the link to the next page is not a URL")
 	}
-	marker := next.Query().Get("marker")
-	if marker == "" || marker == query.Get("marker") {
-		return nil, errors.New("the link to the next page has no new marker")
+	query := url.Values{"domain_id": {c.opts.Domain}}
+	for _, name := range []string{"marker", "limit"} {
+		if value := next.Query().Get(name); value != "" {
+			query.Set(name, value)
+		}
 	}
-	values := url.Values{"domain_id": {c.opts.Domain}, "marker": {marker}}
-	if limit := next.Query().Get("limit"); limit != "" {
-		values.Set("limit", limit)
-	}
-	return values, nil
+	return query, nil
 }
 
 // addOwn adds the projects that the user has a role on. They are no evidence of

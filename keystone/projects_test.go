@@ -61,6 +61,7 @@ func TestProjects(t *testing.T) {
 			p := w.AddProject(keystonetest.Project{Name: takenID})
 			w.AddRole("reader", p.ID, "reader")
 		}, takenID, "hidden , id hidden"},
+		{"a role in another domain", true, func(w *world) { w.AddRole("reader", "foreign", "reader") }, "foreign", "hidden , id hidden"},
 		{"reader who may list", true, func(w *world) {
 			w.Configure(func(s *keystonetest.Settings) { s.Policy.ListProjects = everyone })
 		}, "gone", "absent , id absent"},
@@ -97,6 +98,30 @@ func truncated(n int) func(*world) {
 func paging(n int) func(*world) {
 	return func(w *world) {
 		w.Configure(func(s *keystonetest.Settings) { s.ListLimit, s.KeystonePaging = n, true })
+	}
+}
+
+// TestEmptyName has an empty list for a name from a Keystone that showed no
+// project of the domain, or cut that list too: neither proves anything.
+func TestEmptyName(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, all, named, want string }{
+		{"proof", "truncated", `{"projects":[]}`, "absent"},
+		{"cut", "truncated", `{"projects":[],"truncated":true}`, "hidden"},
+		{"domain unseen", "status-403", `{"projects":[]}`, "hidden"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			isNamed := func(r keystonetest.Request) bool { return r.Query.Has("name") }
+			w.Inject(keystonetest.Fault{Kind: keystonetest.Projects, Match: isNamed, Do: keystonetest.Answer(200, test.named)})
+			fault, _ := keystonetest.FaultNamed(test.all)
+			w.Inject(fault.On(keystonetest.Projects))
+			w.Inject(keystonetest.Fault{Kind: keystonetest.AuthProjects, Do: keystonetest.Answer(200, `{"projects":[]}`)})
+			if got := w.sights(t, "gone")["gone"]; got != test.want+" , id absent" {
+				t.Errorf("%s, want %s\n%v", got, test.want, w.Requests())
+			}
+		})
 	}
 }
 

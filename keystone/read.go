@@ -15,25 +15,13 @@ import (
 	"nfs-exportd/exports"
 )
 
-// Listing is how instances are listed.
-type Listing string
-
-const (
-	// Auto is AllProjects where the rights allow it, and else PerProject.
-	Auto Listing = "auto"
-	// AllProjects lists with Nova's all_tenants.
-	AllProjects Listing = "all-projects"
-	// PerProject lists each project with a token for it.
-	PerProject Listing = "per-project"
-)
-
 // Options say how to read. The zero value of each field is usable.
 type Options struct {
-	Domain      string   // id of the domain whose projects count; "" is default
-	Regions     []string // ids; none are all that Keystone lists
-	Listing     Listing  // "" is Auto
-	Concurrency int      // requests at a time; 0 is 8
-	UserAgent   string   // product/version, put before Gophercloud's own
+	Domain      string          // id of the domain whose projects count; "" is default
+	Regions     []string        // ids; none are all that Keystone lists
+	Listing     exports.Listing // "" is auto
+	Concurrency int             // requests at a time; 0 is 8
+	UserAgent   string          // product/version, put before Gophercloud's own
 	Log         *slog.Logger
 	// RequestTimeout is for one request with its answer; 0 is 90 s, because Nova
 	// waits 60 s for a cell before it says that the cell is down. The whole
@@ -53,7 +41,7 @@ type Options struct {
 
 func (o Options) withDefaults() (Options, error) {
 	o.Domain = cmp.Or(o.Domain, "default")
-	o.Listing = cmp.Or(o.Listing, Auto)
+	o.Listing = cmp.Or(o.Listing, exports.ListingAuto)
 	o.Concurrency = cmp.Or(o.Concurrency, 8)
 	o.RequestTimeout = cmp.Or(o.RequestTimeout, 90*time.Second)
 	o.maxBody = cmp.Or(o.maxBody, maxBody)
@@ -65,10 +53,10 @@ func (o Options) withDefaults() (Options, error) {
 		o.Sleep = sleep
 	}
 	if o.Random == nil {
-		o.Random = rand.Float64 //nolint:gosec // jitter
+		o.Random = rand.Float64 // jitter
 	}
-	if o.Listing != Auto && o.Listing != AllProjects && o.Listing != PerProject {
-		return o, fmt.Errorf("listing %s: it is %s, %s or %s", quote(string(o.Listing)), Auto, AllProjects, PerProject)
+	if o.Listing != exports.ListingAuto && o.Listing != exports.ListingAllProjects && o.Listing != exports.ListingPerProject {
+		return o, fmt.Errorf("listing %s: it is %s, %s or %s", quote(string(o.Listing)), exports.ListingAuto, exports.ListingAllProjects, exports.ListingPerProject)
 	}
 	if o.Concurrency < 1 {
 		return o, errors.New("concurrency: at least 1")

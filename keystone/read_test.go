@@ -15,22 +15,21 @@ func TestInventory(t *testing.T) {
 	t.Parallel()
 	hidden := func(inventory exports.Inventory) exports.Inventory {
 		inventory.Projects["gone"] = exports.Project{}
-		inventory.Projects["off"] = exports.Project{} // nobody has a use for a token for it
 		inventory.IDs[deletedID] = exports.Project{}
 		return inventory
 	}
 	for _, test := range []struct {
 		name    string
 		world   *world
-		listing Listing
+		listing exports.Listing
 		want    func(exports.Inventory) exports.Inventory
 	}{
-		{"admin", newWorld(t), AllProjects, nil},
-		{"admin, automatic", newWorld(t), Auto, nil},
-		{"admin, small pages", newWorld(t).paged(), AllProjects, nil},
-		{"reader", newWorld(t).asReader(), PerProject, hidden},
-		{"reader, automatic", newWorld(t).asReader(), Auto, hidden},
-		{"reader, small pages", newWorld(t).asReader().paged(), Auto, hidden},
+		{"admin", newWorld(t), exports.ListingAllProjects, nil},
+		{"admin, automatic", newWorld(t), exports.ListingAuto, nil},
+		{"admin, small pages", newWorld(t).paged(), exports.ListingAllProjects, nil},
+		{"reader", newWorld(t).asReader(), exports.ListingPerProject, hidden},
+		{"reader, automatic", newWorld(t).asReader(), exports.ListingAuto, hidden},
+		{"reader, small pages", newWorld(t).asReader().paged(), exports.ListingAuto, hidden},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

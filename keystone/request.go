@@ -84,7 +84,7 @@ func (c *Client) once(ctx context.Context, r call) error {
 		c.opts.Log.DebugContext(ctx, "no success", "took", c.opts.Now().Sub(begin), "error", err)
 		return err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }() // it was read as far as it matters
 	x.Status, x.RequestID = response.StatusCode, requestID(response.Header)
 
 	if kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err != nil || kind != "application/json" {
@@ -111,7 +111,7 @@ const (
 )
 
 func isTyped(err error) bool {
-	switch err.(type) { //nolint:errorlint // only what use itself made counts
+	switch err.(type) { // only what use itself made counts
 	case *RefusedError, *UnavailableError, *UntrustedError, *CredentialsError:
 		return true
 	}
@@ -232,7 +232,8 @@ func requestID(header http.Header) string {
 	return plain(id)
 }
 
-// stopped is a cancellation from outside. It is [context.Canceled], and its
+// ended is the error for a context that has ended: the time is up, or something
+// outside canceled it, which is [context.Canceled] and its
 // cause.
 func ended(ctx context.Context, x Exchange) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {

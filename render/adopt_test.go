@@ -130,6 +130,25 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
+// A run that was killed after it wrote the file and before it moved the others
+// aside is taken up by the next.
+func TestAdoptTakenUp(t *testing.T) {
+	t.Parallel()
+	h, c := adoptive(t, honest)
+	write(t, h.file.Path, string(c.Text), 0o644)
+	c.Old = load(t, h.file)
+	outcome, err := Install(t.Context(), c)
+	if err != nil || outcome.Wrote || len(outcome.Adopted) != 2 {
+		t.Errorf("%+v, %v", outcome, err)
+	}
+	if got := names(t, filepath.Dir(h.file.Path)); len(got) != 3 || got[2] != "tools.exports.adopted-by-nfs-exportd" {
+		t.Errorf("the directory has %q", got)
+	}
+	if got := h.table(t); !maps.Equal(got, tableOf(c.Want)) {
+		t.Errorf("the table is %v", got)
+	}
+}
+
 func TestAdoptUndone(t *testing.T) {
 	t.Parallel()
 	exists := func(path string) string { return "if [ -e " + path + " ]; then" + honest + "exit; fi\n" }

@@ -56,6 +56,8 @@ func TestCompareOptions(t *testing.T) {
 		{"sec=krb5,rw,sec=sys,ro", "ro,sync,wdelay,hide,nocrossmnt,secure,root_squash,no_all_squash,no_subtree_check,secure_locks,acl,no_pnfs,anonuid=65534,anongid=65534,sec=krb5,rw,root_squash,no_all_squash,sec=sys,ro,root_squash,no_all_squash", Agrees},
 		{"sec=krb5,rw,sec=sys,ro", "ro,sync,wdelay,hide,nocrossmnt,secure,root_squash,no_all_squash,no_subtree_check,secure_locks,acl,no_pnfs,anonuid=65534,anongid=65534,sec=krb5,rw,root_squash,no_all_squash,sec=sys,rw,root_squash,no_all_squash", Disagrees},
 		{"rw,sec=sys,no_root_squash", nobody, Disagrees},
+		// A flavor named again goes on from where it was.
+		{"sec=sys,ro,sec=krb5,rw,sec=sys,no_root_squash", "rw,sync,wdelay,hide,nocrossmnt,secure,no_root_squash,no_all_squash,no_subtree_check,secure_locks,acl,no_pnfs,anonuid=65534,anongid=65534,sec=sys,ro,no_root_squash,no_all_squash,sec=krb5,rw,root_squash,no_all_squash", Agrees},
 	}
 	for _, test := range tests {
 		if got := compareOptions(test.want, test.have); got != test.answer {

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // script makes a program of a shell script.
@@ -69,17 +72,34 @@ func TestReloadHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, pid := range strings.Fields(string(text)) {
-		if gone(pid) {
+		if gone(t, pid) {
 			continue
 		}
 		t.Errorf("process %s is still there", pid)
 	}
 }
 
-// gone tells whether a process has ended. Its parent may not have noticed yet.
-func gone(pid string) bool {
-	status, err := os.ReadFile("/proc/" + pid + "/stat")
-	return err != nil || strings.Contains(string(status), ") Z ")
+// gone waits until a process that was killed has ended, but not for ever.
+func gone(t *testing.T, pid string) bool {
+	t.Helper()
+	number, err := strconv.Atoi(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.PidfdOpen(number, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return true
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	for {
+		ended, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 10_000)
+		if !errors.Is(err, unix.EINTR) {
+			return err == nil && ended == 1
+		}
+	}
 }
 
 func TestReloadCanceled(t *testing.T) {

@@ -206,7 +206,7 @@ func readRegular(path string, follow bool) ([]byte, fs.FileInfo, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // nothing was written to it
 	if info, err = file.Stat(); err != nil {
 		return nil, nil, err
 	}
@@ -327,7 +327,7 @@ func (f File) syncDir() error {
 	if err != nil {
 		return &FileError{path, "open", err}
 	}
-	defer dir.Close()
+	defer func() { _ = dir.Close() }() // nothing was written to it
 	if err := dir.Sync(); err != nil {
 		return &FileError{path, "sync", err}
 	}

@@ -121,6 +121,23 @@ func TestReplace(t *testing.T) {
 	}
 }
 
+// A temporary file in another directory could be on another file system.
+func TestReplaceStaysInDirectory(t *testing.T) {
+	elsewhere := t.TempDir()
+	t.Setenv("TMPDIR", elsewhere)
+	long := time.Unix(1, 0)
+	if err := os.Chtimes(elsewhere, long, long); err != nil {
+		t.Fatal(err)
+	}
+	f := File{filepath.Join(t.TempDir(), "nfs.exports")}
+	if err := f.Replace(Snapshot{}, []byte("new\n")); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(elsewhere); err != nil || !info.ModTime().Equal(long) {
+		t.Errorf("something was written elsewhere: %v, %v", info.ModTime(), err)
+	}
+}
+
 func TestReplaceKeepsOwner(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -266,6 +283,13 @@ func TestNoDirectory(t *testing.T) {
 	}
 }
 
+func unlock(t *testing.T, release func() error) {
+	t.Helper()
+	if err := release(); err != nil {
+		t.Error(err)
+	}
+}
+
 func second[T any](_ T, err error) error { return err }
 
 // asNobody runs this test again as a user without rights.
@@ -326,7 +350,11 @@ func openDir(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -412,7 +440,7 @@ func TestLockCleans(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer release()
+	defer unlock(t, release)
 	want := append(keep, ".nfs.exports7", ".nfs.exports8", ".nfs.exports.lock")
 	slices.Sort(want)
 	if got := names(t, dir); !slices.Equal(got, want) {
@@ -505,7 +533,7 @@ func TestKilledWriter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer release()
+	defer unlock(t, release)
 	if got := names(t, dir); !slices.Equal(got, []string{".nfs.exports.lock", "nfs.exports"}) {
 		t.Errorf("the directory has %q", got)
 	}

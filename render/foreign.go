@@ -35,8 +35,7 @@ type ForeignGrant struct {
 	Line    int
 }
 
-// exportsSuffix is what exportfs(8) wants of a name in /etc/exports.d, besides
-// that it does not start with a dot.
+// exportsSuffix is what exportfs(8) wants of a name in /etc/exports.d.
 const exportsSuffix = ".exports"
 
 // ReadForeign reads etcExports, which is /etc/exports, and the other files of
@@ -74,9 +73,15 @@ func ReadForeign(etcExports, own string, adopted []Adopted) ([]Foreign, error) {
 
 // readByExportfs follows export_d_read in nfs-utils' support/export/export.c.
 func readByExportfs(entry fs.DirEntry) bool {
-	name, kind := entry.Name(), entry.Type()
-	return (kind.IsRegular() || kind&fs.ModeSymlink != 0) &&
-		!strings.HasPrefix(name, ".") && strings.HasSuffix(name, exportsSuffix)
+	kind := entry.Type()
+	return (kind.IsRegular() || kind&fs.ModeSymlink != 0) && !(File{entry.Name()}).Ignored()
+}
+
+// Ignored tells that exportfs would not read the file because of its name,
+// which must end in ".exports" and not start with a dot.
+func (f File) Ignored() bool {
+	name := filepath.Base(f.Path)
+	return strings.HasPrefix(name, ".") || !strings.HasSuffix(name, exportsSuffix)
 }
 
 func sameFile(a, b string) bool {

@@ -220,3 +220,15 @@ func TestReadForeignNothing(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestIgnored(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]bool{
+		"/etc/exports.d/nfs-exportd.exports": false, "x.exports": false,
+		"/etc/exports.d/.x.exports": true, "/etc/exports.d/x": true, "/x.exports/x": true, "/x.EXPORTS": true, "/.exports": true, "exports": true,
+	} {
+		if got := (File{path}).Ignored(); got != want {
+			t.Errorf("%s: %t", path, got)
+		}
+	}
+}

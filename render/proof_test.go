@@ -1,6 +1,7 @@
 package render
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -161,7 +162,7 @@ func TestSandboxInside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
+	t.Cleanup(func() { _ = listener.Close() })
 	s := newSandbox(t, `
 echo $(ls /etc/passwd /etc/exports /etc/exports.d)
 echo "conf $(cat /etc/nsswitch.conf /etc/resolv.conf)"
@@ -169,7 +170,7 @@ echo "proc $(ls /proc | grep -v '^fs$' | wc -l)"
 echo "state $(ls /etc/.nfs | wc -l)"
 echo "uid $(id -u), parent $PPID"
 echo x >/etc/.nfs/etab; echo y >/etc/.nfs/rmtab
-[ ! -d /var/lib/nfs ] || [ -e /var/lib/nfs/rmtab ] || echo "the live state directory is not hidden"
+[ ! -d /var/lib/nfs ] || [ "$(cat /var/lib/nfs/rmtab)" = y ] || echo "the live state directory is not hidden"
 bash -c 'exec 3<>/dev/tcp/127.0.0.1/`+strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)+`' 2>/dev/null && echo "there is a network"
 `)
 	files := exportsFiles{EtcExports: []byte("# x\n"), Directory: map[string][]byte{"b.exports": nil, "a.exports": []byte("# y\n")}}
@@ -227,14 +228,25 @@ func TestSandboxErrors(t *testing.T) {
 	}
 }
 
-// The inside does nothing in the namespace of who asks for it.
+// The inside does nothing in the namespace of who asks for it. If it did, that
+// would be done to this machine: so it is tried in a namespace in which it does
+// not matter.
 func TestProofChildAlone(t *testing.T) {
 	t.Parallel()
-	outside, err := os.Readlink(mountNamespace)
+	self, err := os.Readlink(mountNamespace)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, outside := range []string{"", outside} {
+	if outside := os.Getenv(outsideEnv); outside == "" {
+		again(t, outsideEnv+"="+self)
+		return
+	} else if outside == self {
+		t.Fatal("this is not a namespace of its own")
+	}
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, outside := range []string{"", self} {
 		cmd := exec.Command("/proc/self/exe", ProofCommand)
 		cmd.Stdin = strings.NewReader(fmt.Sprintf(`{"Outside": %q, "Exportfs": "/bin/false", "Runs": [{}]}`, outside))
 		output, err := cmd.Output()
@@ -245,6 +257,29 @@ func TestProofChildAlone(t *testing.T) {
 	cmd := exec.Command("/proc/self/exe", ProofCommand)
 	if output, err := cmd.Output(); err == nil || len(output) > 0 {
 		t.Errorf("%v, %s", err, output)
+	}
+}
+
+// outsideEnv has the mount namespace of the process that ran this one again.
+const outsideEnv = "RENDER_TEST_OUTSIDE"
+
+// again runs this test again in a mount namespace of its own.
+func again(t *testing.T, env string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), env)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET}
+	if uid := os.Geteuid(); uid != 0 {
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
+	}
+	output, err := cmd.CombinedOutput()
+	if isRefusal(err) {
+		needSandbox(t, newSandboxError("start a process in new namespaces", err))
+	}
+	if err != nil || !bytes.Contains(output, []byte("--- PASS: "+t.Name())) {
+		t.Errorf("%v\n%s", err, output)
 	}
 }
 

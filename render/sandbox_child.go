@@ -131,7 +131,7 @@ func newEtc() (step string, err error) {
 	if err != nil {
 		return "open /etc", err
 	}
-	defer old.Close()
+	defer func() { _ = old.Close() }() // nothing was written to it
 	entries, err := old.ReadDir(-1)
 	if err != nil {
 		return "list /etc", err

@@ -24,7 +24,7 @@ func reset(inBody bool) Do {
 			half = append(a.head(len(a.body)+1000), a.body[:len(a.body)/2]...)
 		}
 		conn := hijack(w)
-		defer conn.Close() //nolint:errcheck // it is being broken
+		defer func() { _ = conn.Close() }() // it is being broken
 		if _, err := conn.Write(half); err != nil {
 			return
 		}
@@ -68,7 +68,7 @@ func drip(w http.ResponseWriter, r *http.Request, next http.Handler) {
 func raw(s string) Do {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		conn := hijack(w)
-		defer conn.Close() //nolint:errcheck // nobody waits for more
+		defer func() { _ = conn.Close() }() // nobody waits for more
 		_, _ = io.WriteString(conn, s)
 	}
 }

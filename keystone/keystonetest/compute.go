@@ -344,7 +344,8 @@ func isTrue(q url.Values, name string) (bool, error) {
 	case "0", "f", "false", "off", "n", "no":
 		return false, nil
 	default:
-		return false, fmt.Errorf("Unrecognized value '%s', acceptable values are: '0', '1', 'f', 'false', 'n', 'no', "+ //nolint:staticcheck // Nova's text
+		//lint:ignore ST1005 this is Nova's text
+		return false, fmt.Errorf("Unrecognized value '%s', acceptable values are: '0', '1', 'f', 'false', 'n', 'no', "+
 			"'off', 'on', 't', 'true', 'y', 'yes'", v)
 	}
 }

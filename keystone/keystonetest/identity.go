@@ -32,7 +32,7 @@ func (c *Cloud) identity(k *call) *answer {
 	case AuthProjects:
 		var mine []*Project
 		for _, p := range c.projects {
-			if !p.Disabled && len(c.roles[t.user][p.ID]) > 0 {
+			if len(c.roles[t.user][p.ID]) > 0 { // Keystone 22 lists disabled ones too
 				mine = append(mine, p)
 			}
 		}

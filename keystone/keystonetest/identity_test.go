@@ -39,14 +39,18 @@ func TestRefusedLogInsLookTheSame(t *testing.T) {
 		"no role on the system":            passwordBody("reader", "reader-secret", onSystem),
 		"token unknown":                    tokenBody("gAAAAAB", onAlpha),
 		"application credential and scope": appCredential + `,"scope":` + onAlpha + `}}`,
-		"application credential rescoped":  tokenBody(withCredential.header.Get("X-Subject-Token"), onBeta),
-		"application credential unscoped":  tokenBody(withCredential.header.Get("X-Subject-Token"), unscoped),
 		"domain scope":                     passwordBody("reader", "reader-secret", `{"domain":{"id":"default"}}`),
 	} {
 		g := logIn(t, s, body)
 		if g.status != http.StatusUnauthorized || g.body != want || g.header.Get("X-Subject-Token") != "" ||
 			g.header.Get("X-Openstack-Request-Id") == "" {
 			t.Errorf("%s: %d %s", name, g.status, g.body)
+		}
+	}
+	for _, scope := range []string{onBeta, unscoped} {
+		g := logIn(t, s, tokenBody(withCredential.header.Get("X-Subject-Token"), scope))
+		if g.status != http.StatusForbidden || !strings.Contains(g.body, "delegated token") {
+			t.Errorf("a token of an application credential, rescoped to %s: %d %s", scope, g.status, g.body)
 		}
 	}
 	if g := logIn(t, s, `{"auth":`); g.status != http.StatusBadRequest {
@@ -183,8 +187,8 @@ func TestProjectsAndTheirPolicy(t *testing.T) {
 		{reader, "/projects/a1", 200, `"name":"alpha"`},
 		{reader, "/projects/b2", 403, "You are not authorized to perform the requested action: identity:get_project."},
 		{reader, "/projects/gone", 403, "identity:get_project"},
-		{reader, "/auth/projects", 200, []string{"a1", "b2"}},
-		{plain, "/auth/projects", 200, []string{"a1", "b2"}},
+		{reader, "/auth/projects", 200, []string{"a1", "b2", "off"}},
+		{plain, "/auth/projects", 200, []string{"a1", "b2", "off"}},
 		{plain, "/projects/a1", 403, "identity:get_project"},
 		{plain, "/regions", 200, `"id":"RegionOne"`},
 		{"", "/regions", 401, "requires authentication"},

@@ -59,7 +59,7 @@ func NewTLSServer(tb TB, flaws ...Flaw) *Server {
 	authority, certificate := certificates(flaws)
 	c := New()
 	unstarted := httptest.NewUnstartedServer(c)
-	unstarted.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}} //nolint:gosec // Go's own minimum version
+	unstarted.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}} // Go's own minimum version
 	s := start(tb, c, unstarted, (*httptest.Server).StartTLS)
 	s.CAPEM = authority
 	return s

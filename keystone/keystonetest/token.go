@@ -326,8 +326,11 @@ func (c *Cloud) logIn(k *call) *answer {
 	t.expires = t.issued.Add(c.settings.TokenLifetime)
 	if l.isRescope() {
 		old, _, ok := c.caller(l.token())
-		if !ok || old.cred != "" {
+		if !ok {
 			return c.unauthorized(k)
+		}
+		if old.cred != "" {
+			return keystoneForbidden("Using a delegated token to create another token is not allowed..")
 		}
 		if old.system && l.scope.Project != nil {
 			return keystoneForbidden("Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed.")
