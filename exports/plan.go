@@ -62,7 +62,8 @@ type Plan struct {
 // which Build made of the same evidence.
 //
 // A grant is the same grant if its path and client are the same. For each one
-// of today that is not desired, of project X on path P:
+// of today that is not desired, of project X on path P, the first fitting row
+// decides:
 //
 //	X in the  P among     hosts of    address of  Keystone  instances
 //	config    X's mounts  those       another     says      of X        = outcome
@@ -391,7 +392,7 @@ const maxNamed = 20
 
 func (e *UnclearError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d grants are in the exports file and nothing says that they must go; nothing was changed:", len(e.Grants))
+	fmt.Fprintf(&b, "nothing says that these must go, and nothing was changed (grants of the exports file in doubt: %d):", len(e.Grants))
 	last := ""
 	for i, u := range e.Grants {
 		if i == maxNamed {

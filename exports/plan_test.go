@@ -808,7 +808,7 @@ func TestUnclearErrorText(t *testing.T) {
 		unclear("/srv/a", "2001:db8::1", exports.ProjectHidden, "GET /v3/projects: 403"),
 		unclear("/srv/b", "10.0.0.1", exports.HostUnresolved, "host b: no such host"),
 	}}
-	want := `3 grants are in the exports file and nothing says that they must go; nothing was changed:
+	want := `nothing says that these must go, and nothing was changed (grants of the exports file in doubt: 3):
   project-hidden: GET /v3/projects: 403:
     /srv/a 10.0.0.1 of project "tools"
     /srv/a 2001:db8::1 of project "tools"

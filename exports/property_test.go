@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	set := map[string]bool{}
 	flag.Visit(func(f *flag.Flag) { set[f.Name] = true })
 	for name, value := range map[string]string{
-		"rapid.checks":     "1000", // of small worlds, a fraction of a millisecond each
+		"rapid.checks":     "500",  // of small worlds, a fraction of a millisecond each
 		"rapid.nofailfile": "true", // the seed in the output is enough
 	} {
 		if !set[name] {
