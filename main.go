@@ -398,6 +398,9 @@ func (a *app) apply(c *cli.Context) error {
 		return err
 	}
 	s.lock, s.lockTimeout, s.noReload = true, c.Duration(flagLockTimeout), c.Bool(flagNoReload)
+	if s.noReload && len(s.adopt) > 0 {
+		return &usageError{fmt.Errorf("--%s needs exportfs to be run: leave out --%s", flagAdopt, flagNoReload)}
+	}
 	o, err := a.compute(c.Context, s)
 	if err != nil {
 		return err

@@ -278,7 +278,7 @@ type realLogin struct {
 
 const (
 	realPassword  = "correct horse battery staple" // of every user but admin
-	realProjects  = 36
+	realProjects  = 24
 	realOptions   = "rw,nohide,no_subtree_check,async,no_root_squash"
 	realPublic    = "/srv/public *(ro,sec=sys,sync,no_subtree_check,root_squash)"
 	realServeArgs = "--serve-as=" + realScratchHost + " --serve-as=" + realHomeHost
@@ -596,7 +596,7 @@ func testRealCellGoesDown(t *testing.T, b *realBed) {
 			b.proxy.watch(nil)
 			b.start(t, "plan", login.args...)
 			total := len(b.proxy.requests())
-			step := max(1, total/12)
+			step := max(1, total/6)
 			for at := 1; at <= total; at += step {
 				b.proxy.watch(func(n int, _ bool) {
 					if n == at {

@@ -56,8 +56,11 @@ func runInTest() int {
 		},
 		sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 	}
-	if os.Getenv("TEST_PANIC") != "" {
+	switch os.Getenv("TEST_PANIC") {
+	case "local":
 		a.local = func() ([]netip.Addr, error) { panic("made by the test") }
+	case "lookup":
+		a.lookup = func(context.Context, string, string) ([]netip.Addr, error) { panic("made by the test") }
 	}
 	return a.run(ctx, os.Args)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -32,6 +33,7 @@ func (a *app) locate(ctx context.Context, names, serveAs []string, local []netip
 	defer cancel()
 	found := make([]exports.Host, len(names))
 	slots := make(chan struct{}, resolveParallel)
+	panics := make(chan string, len(names))
 	var wg sync.WaitGroup
 	for i, name := range names {
 		if slices.Contains(serveAs, name) {
@@ -44,11 +46,22 @@ func (a *app) locate(ctx context.Context, names, serveAs []string, local []netip
 		}
 		wg.Go(func() {
 			slots <- struct{}{}
-			defer func() { <-slots }()
+			// A panic has to end in run, which gives it its exit status.
+			defer func() {
+				if r := recover(); r != nil {
+					panics <- fmt.Sprintf("%v\n%s", r, debug.Stack())
+				}
+				<-slots
+			}()
 			found[i] = a.locateName(ctx, name, local)
 		})
 	}
 	wg.Wait()
+	select {
+	case p := <-panics:
+		panic(p)
+	default:
+	}
 	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return nil, fmt.Errorf("resolve the mount hosts: %w", context.Canceled)
 	}

@@ -313,9 +313,22 @@ func (o *outcome) render() error {
 		return err
 	}
 	o.text = text
-	o.id = render.PlanID(o.old.Text, text)
+	o.id = render.PlanID(o.before(), text)
 	o.conflicts = render.Conflicts(o.plan.Desired, o.foreign)
 	return nil
+}
+
+// before is all that the plan starts from: the text of the exports file, and the
+// grants of adopted files.
+func (o *outcome) before() []byte {
+	text := slices.Clone(o.old.Text)
+	for _, file := range o.adopted {
+		text = fmt.Appendf(text, "adopted %q\n", file.Path)
+		for _, g := range file.Grants {
+			text = fmt.Appendf(text, "%q %q %q\n", g.Path, g.Client.String(), g.Options)
+		}
+	}
+	return text
 }
 
 // checkPaths looks at the directories that are to be exported.

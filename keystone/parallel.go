@@ -3,6 +3,8 @@ package keystone
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 )
 
@@ -16,15 +18,29 @@ func parallel(ctx context.Context, n int, do func(ctx context.Context, i int) er
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	errs := make([]error, n)
+	panics := make(chan string, n)
 	var all sync.WaitGroup
 	for i := range n {
 		all.Go(func() {
+			// A panic has to end in the goroutine of the caller, who can give it
+			// an exit status of its own.
+			defer func() {
+				if r := recover(); r != nil {
+					panics <- fmt.Sprintf("%v\n%s", r, debug.Stack())
+					cancel(errSibling)
+				}
+			}()
 			if errs[i] = do(inner, i); errs[i] != nil {
 				cancel(errSibling)
 			}
 		})
 	}
 	all.Wait()
+	select {
+	case p := <-panics:
+		panic(p)
+	default:
+	}
 	var first error
 	for _, err := range errs {
 		if err != nil && (first == nil || rank(err) < rank(first)) {

@@ -100,3 +100,21 @@ func TestBackoff(t *testing.T) {
 		}
 	}
 }
+
+// TestParallelPanic: a panic reaches the caller, and stops the rest.
+func TestParallelPanic(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if text, ok := recover().(string); !ok || !strings.Contains(text, "made by the test") {
+			t.Errorf("the caller's panic is %q", text)
+		}
+	}()
+	_ = parallel(t.Context(), 2, func(ctx context.Context, i int) error {
+		if i == 0 {
+			panic("made by the test")
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	t.Error("no panic")
+}
