@@ -161,6 +161,10 @@ func table(dir string) string {
 		panic(err)
 	}
 	slices.Sort(names)
+	// As /etc/exports beside /etc/exports.d.
+	if first := filepath.Join(filepath.Dir(dir), "exports"); exists(first) {
+		names = slices.Insert(names, 0, first)
+	}
 	var b strings.Builder
 	for _, name := range names {
 		text, err := os.ReadFile(name)

@@ -42,7 +42,7 @@ func TestSignals(t *testing.T) {
 			}
 			w.write(t, "exportfs.mode", "waits")
 			started, goOn := filepath.Join(w.dir, "exportfs.log"), filepath.Join(w.dir, "exportfs.log.go")
-			got := w.signal(t, program, sig, func() bool { return exists(t, started) }, func() { w.write(t, filepath.Base(goOn), "") })
+			got := w.signal(t, program, sig, func() bool { return exists(started) }, func() { w.write(t, filepath.Base(goOn), "") })
 			if got.status != 0 || !strings.HasSuffix(got.stdout, "\napplied\n") {
 				t.Errorf("exit status %d, printed:\n%s%s", got.status, got.stdout, got.stderr)
 			}
@@ -83,11 +83,10 @@ func (w *world) signal(t *testing.T, program string, sig syscall.Signal, ready f
 	return ran{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
-func exists(t *testing.T, path string) bool {
-	t.Helper()
+func exists(path string) bool {
 	_, err := os.Stat(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		t.Fatal(err)
+		panic(err)
 	}
 	return err == nil
 }

@@ -169,7 +169,8 @@ const standIn = "192.0.2.1"
 
 // findRejected has exportfs read one line of each kind for itself, because its
 // own messages have wrong line numbers. It gives a *RejectedError if there is a
-// line that it does not take.
+// line that it does not take, and an *ExportfsError if it takes not even one that
+// every exportfs takes.
 func (s Sandbox) findRejected(ctx context.Context, want exports.Set) error {
 	type kind struct {
 		literal, options string
@@ -189,9 +190,15 @@ func (s Sandbox) findRejected(ctx context.Context, want exports.Set) error {
 	if len(samples) == 0 {
 		return nil
 	}
+	control := exports.Grant{Path: "/", Client: exports.ParseClient(standIn), Options: "ro,no_subtree_check"}
+	runs = append(runs, exportsFiles{EtcExports: []byte(grantLine(control))})
 	results, err := s.run(ctx, runs...)
 	if err != nil {
 		return err
+	}
+	last := results[len(samples)]
+	if table, err := ParseTable(last.Etab); err != nil || table[control.Place()] == "" {
+		return &ExportfsError{s.Exportfs, errors.New("it takes no line at all"), last.Ran}
 	}
 	rejected := &RejectedError{Exportfs: s.Exportfs}
 	for i, g := range samples {

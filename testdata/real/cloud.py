@@ -12,6 +12,7 @@ begin with an underscore, with dashes for underscores, and those of identity.Key
 
 import base64
 import configparser
+import contextlib
 import json
 import os
 import pathlib
@@ -226,8 +227,10 @@ class Cloud:
         """Moves the cell's database away."""
         if (self._home / f"nova/away-{cell}.sqlite").exists():
             raise RuntimeError(f"{cell} is down already")
-        for path in self._home.glob(f"nova/{cell}.sqlite*"):
-            path.rename(path.with_name(f"away-{path.name}"))
+        for path in sorted(self._home.glob(f"nova/{cell}.sqlite*")):
+            # SQLite itself removes the files beside the database when nobody has it open.
+            with contextlib.suppress(FileNotFoundError):
+                path.rename(path.with_name(f"away-{path.name}"))
 
     def cell_up(self, cell):
         for path in self._home.glob(f"nova/{cell}.sqlite*"):
