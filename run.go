@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,9 +87,13 @@ func (o *outcome) rewrites() bool {
 }
 
 // reloads reports whether the active table is out of step with a file that is
-// right already.
+// right already, or may be so. After a proof all that can be left open is what
+// host names stand for, which another run of exportfs would not tell either.
 func (o *outcome) reloads() bool {
-	return o.held == nil && !o.rewrites() && o.table != nil && o.table.Answer != render.Agrees
+	if o.held != nil || o.rewrites() || o.table == nil {
+		return false
+	}
+	return o.table.Answer == render.Disagrees || o.table.Answer == render.CannotTell && o.proof == nil
 }
 
 // compute does everything that plan and apply have in common: it reads the
@@ -106,8 +111,8 @@ func (a *app) compute(ctx context.Context, s settings) (_ *outcome, err error) {
 		return o, nil
 	}
 	creds, credsErr := keystone.Find(keystone.Sources{
-		Cloud:       orElse(s.cloud, config.OpenStack.Cloud),
-		File:        orElse(s.credentials, config.OpenStack.Credentials),
+		Cloud:       cmp.Or(s.cloud, config.OpenStack.Cloud),
+		File:        cmp.Or(s.credentials, config.OpenStack.Credentials),
 		DefaultFile: defaultCredsFile,
 		Getenv:      a.getenv,
 	})
@@ -213,14 +218,7 @@ func (a *app) holds(m exports.Maintenance, file string) *held {
 	if !m.Holds(a.now()) {
 		return nil
 	}
-	return &held{reason: orElse(m.Reason, "maintenance in "+file), until: m.Until}
-}
-
-func orElse(value, other string) string {
-	if value != "" {
-		return value
-	}
-	return other
+	return &held{reason: cmp.Or(m.Reason, "maintenance in "+file), until: m.Until}
 }
 
 // readFiles reads what is exported today: our file, those to adopt, and those
@@ -251,6 +249,7 @@ func (o *outcome) readFiles(s settings) error {
 func (a *app) decide(ctx context.Context, s settings, o *outcome, e exports.Evidence, creds keystone.Credentials, credsErr error) error {
 	keys, ids := exports.Questions(e.Config, e.Hosts, o.plan.Today)
 	if len(keys) == 0 {
+		a.log.Debug("no project has a mount here, so the cloud is not asked", "credentials", credsErr)
 		return o.compare(e)
 	}
 	if credsErr != nil {
