@@ -560,7 +560,11 @@ func testRealRefusals(t *testing.T, b *realBed) {
 		t.Cleanup(func() { writeReal(t, realConfig, config, 0o644) })
 		makeReal(t, "/srv/ghost")
 		writeReal(t, realConfig, config+"  ghost:\n    gid: 59998\n    mounts:\n      home: "+realHomeHost+":/srv/ghost\n", 0o644)
-		b.mustFail(t, 77, `ghost`, nil, reader.args...)
+		// It has no grants, so that nothing hangs on whether it is there.
+		got := b.start(t, "plan", reader.args...)
+		if got.status != 0 || got.stdout != "" || !strings.Contains(got.stderr, `warn: project "ghost"`) {
+			t.Errorf("exit status %d, printed %q", got.status, got.stdout)
+		}
 	})
 }
 
@@ -639,7 +643,8 @@ func testRealOutages(t *testing.T, b *realBed) {
 	b.apply(t)
 	up := func(service string) { b.cloud.ask(t, []string{"start", service}) }
 	t.Run("Keystone between log-in and listing", func(t *testing.T) {
-		for _, login := range b.logins {
+		// The others log in and list as the second of these does.
+		for _, login := range []realLogin{b.logins[0], b.logins[len(b.logins)-1]} {
 			running := true
 			begin := func() {
 				if !running {
@@ -667,7 +672,7 @@ func testRealOutages(t *testing.T, b *realBed) {
 	t.Run("Keystone", func(t *testing.T) {
 		b.cloud.ask(t, []string{"stop", "keystone"})
 		defer up("keystone")
-		b.mustFail(t, 69, `(?i)keystone`, nil, "--timeout=20s")
+		b.mustFail(t, 69, `log in: .*/v3/auth/tokens`, nil, "--timeout=20s")
 	})
 	t.Run("Nova", func(t *testing.T) {
 		b.cloud.ask(t, []string{"stop", "nova"})

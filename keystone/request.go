@@ -139,6 +139,9 @@ func (c *Client) failed(ctx context.Context, x Exchange, err error, next string)
 	case errors.Is(err, context.DeadlineExceeded):
 		unavailable.Err = fmt.Errorf("no answer within %s: %w", c.opts.RequestTimeout, context.DeadlineExceeded)
 	case isDisconnect(err), errors.Is(err, io.ErrUnexpectedEOF):
+		if errors.Is(err, io.EOF) {
+			unavailable.Err = fmt.Errorf("the connection was closed without an answer: %w", err)
+		}
 		return &transientError{UnavailableError: unavailable}
 	case isCertificate(err):
 		unavailable.Next = "give the cloud's certificate authority as cacert or OS_CACERT, or have the certificate renewed"
