@@ -154,7 +154,7 @@ func (e Evidence) warnings() []string {
 		}
 		for _, instance := range project.Instances {
 			if silent(instance) {
-				warnings = append(warnings, fmt.Sprintf("active instance %q (%s) of project %q has no address in Nova", instance.Name, word(instance.ID), p.Key))
+				warnings = append(warnings, silence(instance, p.Key))
 			}
 		}
 	}
@@ -164,6 +164,11 @@ func (e Evidence) warnings() []string {
 // silent reports whether an instance should have an address and has none.
 func silent(i Instance) bool {
 	return i.Status == "ACTIVE" && len(i.Addresses) == 0
+}
+
+// silence says so to people.
+func silence(i Instance, project string) string {
+	return fmt.Sprintf("active instance %q (%s) of project %q has no address in Nova", i.Name, word(i.ID), project)
 }
 
 // judge looks up what the evidence says of a line.
@@ -231,7 +236,7 @@ func (j *judge) judge(g Grant) (Reason, Doubt, string) {
 	}
 	for _, instance := range project.Instances {
 		if silent(instance) {
-			return "", InstanceSilent, fmt.Sprintf("active instance %q (%s) of project %q has no address in Nova", instance.Name, word(instance.ID), project.Name)
+			return "", InstanceSilent, silence(instance, project.Name)
 		}
 	}
 	return InstanceGone, "", ""

@@ -5,4 +5,8 @@
 // ([RefusedError]), not to be had ([UnavailableError]) or odd
 // ([UntrustedError]) ends the reading; nothing is left out, guessed or taken
 // for empty.
+//
+// Gophercloud sends the requests, and that is all: its list helpers take many a
+// broken answer for the end of a list, and follow links to any host with the
+// token. The loops over pages and the decoding are this package's own.
 package keystone
