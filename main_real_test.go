@@ -65,6 +65,7 @@ func TestReal(t *testing.T) {
 		{"a cell that goes down during the run", testRealCellGoesDown},
 		{"a page that is full of the cells that are up", testRealFullPage},
 		{"services that go away", testRealOutages},
+		{"a cloud that is set up otherwise", testRealStates},
 		{"a disk that is full", testRealFullDisk},
 		{"an address that moves", testRealMove},
 		{"a project that goes", testRealProjectGoes},
@@ -693,6 +694,78 @@ func testRealOutages(t *testing.T, b *realBed) {
 			t.Errorf("the active table is not the old one:\n%s", diff)
 		}
 	})
+}
+
+// testRealStates changes the cloud in ways that its services themselves refuse, fail or say odd things for. Unless all is
+// well, the run ends with a status and a message, and with everything as it was.
+func testRealStates(t *testing.T, b *realBed) {
+	b.apply(t)
+	reader, all := b.logins[0], b.logins[len(b.logins)-1]
+	nova := b.proxy.url["nova"].String()
+	move := func(url string) []string { return []string{"set-endpoint", "compute", url} }
+	back := [][]string{move(nova)}
+	for _, test := range []struct {
+		name       string
+		begin, end [][]string // requests to the cloud
+		login      realLogin
+		status     int
+		says       string // a pattern
+	}{
+		{"the user is disabled",
+			[][]string{{"disable-user", "observer"}}, [][]string{{"enable-user", "observer"}},
+			reader, 77, `log in: refused .*HTTP 401`},
+		{"Nova's policy refuses the list",
+			[][]string{{"policy", "nova", "os_compute_api:servers:detail", "!"}}, [][]string{{"policy", "nova", "os_compute_api:servers:detail"}},
+			reader, 77, `HTTP 403 .*allow os_compute_api:servers:detail`},
+		{"Keystone's policy refuses the regions",
+			[][]string{{"policy", "keystone", "identity:list_regions", "!"}}, [][]string{{"policy", "keystone", "identity:list_regions"}},
+			reader, 77, `list the regions: .*HTTP 403`},
+		{"the catalog has no compute service",
+			[][]string{{"disable-endpoints", "compute"}}, [][]string{{"enable-endpoints", "compute"}},
+			all, 76, `0 public compute endpoints`},
+		{"the catalog has two compute services",
+			[][]string{{"add-service", "compute", nova + "/"}}, [][]string{{"remove-service", nova + "/"}},
+			all, 76, `2 public compute endpoints`},
+		{"the catalog has a port where nobody listens",
+			[][]string{move("http://127.0.0.1:1/v2.1")}, back,
+			all, 69, `connection refused .*127\.0\.0\.1:1/`},
+		{"the catalog has a name that does not resolve",
+			[][]string{move("http://nova.invalid:8774/v2.1")}, back,
+			all, 69, `lookup nova\.invalid`},
+		{"the catalog has https where Nova speaks http",
+			[][]string{move(strings.Replace(nova, "http:", "https:", 1))}, back,
+			all, 76, `gave HTTP response to HTTPS client`},
+		{"the catalog has Keystone for Nova",
+			[][]string{move(b.proxy.url["keystone"].String())}, back,
+			all, 76, `HTTP 404`},
+		{"Keystone's database is away",
+			[][]string{{"database-down", "keystone"}}, [][]string{{"database-up", "keystone"}},
+			reader, 69, `HTTP 500`},
+		{"Keystone cuts the list of projects",
+			[][]string{{"configure", "keystone", "resource", "list_limit", "3"}}, [][]string{{"configure", "keystone", "resource", "list_limit", ""}},
+			all, 0, ""},
+		{"Keystone's tokens are short-lived",
+			[][]string{{"configure", "keystone", "token", "expiration", "1"}}, [][]string{{"configure", "keystone", "token", "expiration", "3600"}},
+			reader, 77, `HTTP 40[14]`},
+		{"Keystone takes no request of that size",
+			[][]string{{"configure", "keystone", "oslo_middleware", "max_request_body_size", "10"}}, [][]string{{"configure", "keystone", "oslo_middleware", "max_request_body_size", "114688"}},
+			reader, 76, `log in: .*HTTP 413`},
+		{"Neutron is away",
+			[][]string{{"stop", "neutron"}}, [][]string{{"start", "neutron"}},
+			all, 69, `HTTP 5`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b.cloud.ask(t, test.begin...)
+			defer func() { b.cloud.ask(t, test.end...) }()
+			b.proxy.watch(nil)
+			if test.status != 0 {
+				b.mustFail(t, test.status, test.says, nil, slices.Concat(test.login.args, []string{"--timeout=30s"})...)
+			} else if got := b.start(t, "apply", test.login.args...); got.status != 0 || got.stdout != "" {
+				t.Errorf("exit status %d, printed:\n%s", got.status, got.stdout)
+			}
+		})
+	}
+	b.apply(t)
 }
 
 // testRealFullDisk fills /var/lib/nfs, where exportfs then writes a short table and exits 0.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -66,7 +67,7 @@ func runInTest() int {
 }
 
 // testLookup answers from TEST_HOSTS, which has lines of a name and its
-// addresses. An address "servfail4" or "servfail6" is a failure of that family.
+// addresses; a semicolon ends a line too. An address "servfail4" or "servfail6" is a failure of that family.
 // A name without a line does not exist.
 func testLookup(_ context.Context, network, host string) ([]netip.Addr, error) {
 	host = strings.TrimSuffix(host, ".")
@@ -81,7 +82,7 @@ func testLookup(_ context.Context, network, host string) ([]netip.Addr, error) {
 		}
 	}
 	missing := &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
-	for line := range strings.Lines(os.Getenv("TEST_HOSTS")) {
+	for line := range strings.Lines(strings.ReplaceAll(os.Getenv("TEST_HOSTS"), ";", "\n")) {
 		words := strings.Fields(line)
 		if len(words) == 0 || words[0] != host {
 			continue
@@ -104,7 +105,8 @@ func testLookup(_ context.Context, network, host string) ([]netip.Addr, error) {
 
 // fakeExportfs stands in for exportfs(8) where that is not installed: it reads
 // the *.exports files of exports.d in its home directory, writes the table to
-// etab, does as exportfs.mode says, and logs its runs to exportfs.log.
+// etab, does as exportfs.mode says, for this one run if that ends in "once", and
+// logs its runs to exportfs.log.
 func fakeExportfs(home string, args []string) int {
 	dir, etab, logFile := home+"/exports.d", home+"/etab", home+"/exportfs.log"
 	if _, err := os.Stat("/proc/self"); err != nil {
@@ -115,7 +117,12 @@ func fakeExportfs(home string, args []string) int {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		panic(err)
 	}
-	mode := strings.TrimSpace(string(text))
+	mode, once := strings.CutSuffix(strings.TrimSpace(string(text)), " once")
+	if once {
+		if err := os.Remove(home + "/exportfs.mode"); err != nil {
+			panic(err)
+		}
+	}
 	log, err := os.OpenFile(logFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		panic(err)
@@ -124,7 +131,7 @@ func fakeExportfs(home string, args []string) int {
 	switch mode {
 	case "waits":
 		for {
-			if _, err := os.Stat(logFile + ".go"); err == nil {
+			if _, err := os.Stat(home + "/exportfs.log.go"); err == nil {
 				break
 			}
 			time.Sleep(time.Millisecond)
@@ -332,7 +339,9 @@ type scriptClouds struct {
 //	cloud remove-project NAME | disable-project NAME
 //	cloud remove-role USER SCOPE ROLE
 //	cloud cell-down REGION CELL | cell-up REGION CELL
-//	cloud fault KIND NAME [TIMES] | heal
+//	cloud copy FROM TO
+//	cloud fault KIND[/PROJECT[/REGION]] NAME [TIMES] | heal
+//	cloud during KIND[/PROJECT[/REGION]] N CHANGE…
 //	cloud stop
 //	cloud requests KIND N
 //	cloud forget
@@ -363,33 +372,32 @@ func (s *scriptClouds) run(ts *testscript.TestScript, neg bool, args []string) {
 	if c == nil {
 		ts.Fatalf("cloud %s: start one first", verb)
 	}
+	if change := cloudChange(ts, c, verb, args); change != nil {
+		change()
+		return
+	}
 	switch verb {
-	case "load":
-		ts.Check(keystonetest.Load(c.Cloud, []byte(ts.ReadFile(args[0]))))
-	case "remove-instance":
-		c.RemoveInstance(args[0])
-	case "remove-project":
-		c.RemoveProject(args[0])
-	case "disable-project":
-		c.SetProjectDisabled(args[0], true)
-	case "remove-role":
-		c.RemoveRole(args[0], args[1], args[2])
-	case "cell-down":
-		c.CellDown(args[0], args[1], true)
-	case "cell-up":
-		c.CellDown(args[0], args[1], false)
 	case "fault":
 		named, ok := keystonetest.FaultNamed(args[1])
 		if !ok {
 			ts.Fatalf("no fault %q", args[1])
 		}
-		fault := named.On(keystonetest.Kind(args[0]))
+		fault := requestsNamed(args[0])
+		fault.Do = named.Do
 		if args[2] != "" {
 			n, err := strconv.Atoi(args[2])
 			ts.Check(err)
 			fault.Times = n
 		}
 		c.Inject(fault)
+	case "during":
+		n, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		change := cloudChange(ts, c, args[2], args[3:])
+		if change == nil {
+			ts.Fatalf("cloud during: no change %q", args[2])
+		}
+		c.Inject(duringRequest(requestsNamed(args[0]), n, change))
 	case "heal":
 		c.Heal()
 	case "stop":
@@ -409,6 +417,56 @@ func (s *scriptClouds) run(ts *testscript.TestScript, neg bool, args []string) {
 	default:
 		ts.Fatalf("cloud: unknown verb %q", verb)
 	}
+}
+
+// cloudChange gives what a verb changes of a cloud, nil if that is none of its
+// verbs. To copy a file is no change of the cloud, but of what there is besides.
+func cloudChange(ts *testscript.TestScript, c *keystonetest.Server, verb string, args []string) func() {
+	switch verb {
+	case "load":
+		text := []byte(ts.ReadFile(args[0]))
+		return func() {
+			if err := keystonetest.Load(c.Cloud, text); err != nil {
+				panic(err)
+			}
+		}
+	case "remove-instance":
+		return func() { c.RemoveInstance(args[0]) }
+	case "remove-project":
+		return func() { c.RemoveProject(args[0]) }
+	case "disable-project":
+		return func() { c.SetProjectDisabled(args[0], true) }
+	case "remove-role":
+		return func() { c.RemoveRole(args[0], args[1], args[2]) }
+	case "cell-down", "cell-up":
+		return func() { c.CellDown(args[0], args[1], verb == "cell-down") }
+	case "copy":
+		text, to := []byte(ts.ReadFile(args[0])), ts.MkAbs(args[1])
+		return func() {
+			if err := os.WriteFile(to, text, 0o644); err != nil {
+				panic(err)
+			}
+		}
+	}
+	return nil
+}
+
+// requestsNamed gives a fault in the requests that KIND[/PROJECT[/REGION]]
+// stands for.
+func requestsNamed(text string) keystonetest.Fault {
+	words := append(strings.Split(text, "/"), "", "")
+	return keystonetest.Fault{Kind: keystonetest.Kind(words[0]), Project: words[1], Region: words[2]}
+}
+
+// duringRequest makes a fault that changes something before the nth of its
+// requests is answered, and lets the cloud answer.
+func duringRequest(requests keystonetest.Fault, nth int, change func()) keystonetest.Fault {
+	requests.Nth, requests.Times = nth, 1
+	requests.Do = func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		change()
+		next.ServeHTTP(w, r)
+	}
+	return requests
 }
 
 type scriptTB struct{ *testscript.TestScript }

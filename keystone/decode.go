@@ -18,10 +18,38 @@ import (
 
 // unmarshal takes exactly one JSON value.
 func unmarshal(body []byte, into any) error {
-	if err := json.Unmarshal(body, into); err != nil {
+	err := json.Unmarshal(body, into)
+	if odd, ok := errors.AsType[*json.SemanticError](err); ok && odd.JSONKind != 0 {
+		// Its own text tells of Go's types.
+		return fmt.Errorf("%s is %s, which does not belong there", place(odd.JSONPointer), kindName(odd.JSONKind))
+	}
+	if err != nil {
 		return fmt.Errorf("it is not the JSON that was expected: %w", err)
 	}
 	return nil
+}
+
+// place is how messages call a value in an answer.
+func place(pointer jsontext.Pointer) string {
+	if pointer == "" {
+		return "all of it"
+	}
+	return quote(string(pointer))
+}
+
+// kindName is how messages call a kind of JSON value.
+func kindName(kind jsontext.Kind) string {
+	switch kind {
+	case '{':
+		return "an object"
+	case '[':
+		return "a list"
+	case '"':
+		return "text"
+	case '0':
+		return "a number"
+	}
+	return kind.String()
 }
 
 // list is what Keystone puts around its lists.
@@ -231,7 +259,7 @@ func (p *serverParser) expect(kind jsontext.Kind) error {
 		return err
 	}
 	if t.Kind() != kind {
-		return fmt.Errorf("%s is %s where %s was expected", quote(string(p.StackPointer())), t.Kind(), kind)
+		return fmt.Errorf("%s is %s and not %s", place(p.StackPointer()), kindName(t.Kind()), kindName(kind))
 	}
 	return nil
 }
@@ -242,7 +270,7 @@ func (p *serverParser) text() (string, error) {
 		return "", err
 	}
 	if t.Kind() != '"' {
-		return "", fmt.Errorf("%s is %s and not text", quote(string(p.StackPointer())), t.Kind())
+		return "", fmt.Errorf("%s is %s and not text", place(p.StackPointer()), kindName(t.Kind()))
 	}
 	return t.String(), nil
 }

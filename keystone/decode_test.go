@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -91,6 +89,9 @@ func TestDecodeServers(t *testing.T) {
 		{"zone", with(`2001:DB8::1`, `fe80::1%*(rw)`), true, ""},
 		{"space", with(`10.0.0.1`, `10.0.0.1 `), true, ""},
 		{"stub without id", `{"servers":[{"status":"UNKNOWN"}]}`, true, ""},
+		{"no name in short", `{"servers":[{"id":"j"}]}`, false, ""},
+		{"active without name in short", `{"servers":[{"id":"j","status":"ACTIVE"}]}`, false, ""},
+		{"unknown, with addresses and without a name", `{"servers":[{"id":"j","status":"UNKNOWN","tenant_id":"p","addresses":{}}]}`, true, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			page, err := servers(test.body, test.detail)
@@ -102,6 +103,74 @@ func TestDecodeServers(t *testing.T) {
 				t.Errorf("%s: %q, want %q: %v", test.body, got, test.want, err)
 			}
 		})
+	}
+}
+
+// TestDecodeServersSays has a message that leads to what is wrong.
+func TestDecodeServersSays(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		`[]`:                             `all of it is a list and not an object`,
+		`{"servers":null}`:               `"/servers" is null and not a list`,
+		`{"servers":[7]}`:                `"/servers/0" is a number and not an object`,
+		`{"servers":[{"id":7}]}`:         `"/servers/0/id" is a number and not text`,
+		`{"servers":[{"addresses":""}]}`: `"/servers/0/addresses" is text and not an object`,
+		`{"servers":[{"status":true}]}`:  `"/servers/0/status" is true and not text`,
+		`{"servers":[]} {}`:              `there is more behind the JSON value`,
+	} {
+		if _, err := servers(body, true); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s in it", body, err, want)
+		}
+	}
+}
+
+// TestDecodeLists takes away from lists of Keystone, and one project, one thing
+// after the other.
+func TestDecodeLists(t *testing.T) {
+	t.Parallel()
+	projects := `{"projects":[` + goodProject + `],"links":{"next":null},"truncated":false}`
+	regions := `{"regions":[{"id":"R"},{"id":"S"}],"links":{"next":null},"truncated":false}`
+	for _, test := range []struct {
+		of, old, new string
+		want         string // what is in it, or ""
+	}{
+		{projects, ``, ``, `[{p1 one default true}] "" false`},
+		{projects, `true`, `false`, `[{p1 one default false}] "" false`},
+		{projects, `"is_domain":false`, `"is_domain":true`, `[] "" false`},
+		{projects, `"next":null`, `"next":"x"`, `[{p1 one default true}] "x" false`},
+		{projects, `{"next":null}`, `null`, `[{p1 one default true}] "" false`},
+		{projects, `"truncated":false`, `"truncated":true`, `[{p1 one default true}] "" true`},
+		{projects, `"truncated":false`, `"truncated":null`, `[{p1 one default true}] "" false`},
+		{projects, `"projects"`, `"project"`, ``},
+		{projects, goodProject, `null`, ``},
+		{projects, `"id":"p1",`, ``, ``},
+		{projects, `"p1"`, `""`, ``},
+		{projects, `"name":"one",`, ``, ``},
+		{projects, `"one"`, `""`, ``},
+		{projects, `"domain_id":"default",`, ``, ``},
+		{projects, `"default"`, `""`, ``},
+		{projects, `"enabled":true,`, ``, ``},
+		{regions, ``, ``, `[R S]`},
+		{regions, `"regions"`, `"region"`, ``},
+		{regions, `{"id":"R"},{"id":"S"}`, ``, ``},
+		{regions, `"id":"R"`, ``, ``},
+		{regions, `"R"`, `""`, ``},
+		{regions, `"S"`, `"R"`, ``},
+		{regions, `"next":null`, `"next":"x"`, ``},
+		{regions, `"truncated":false`, `"truncated":true`, ``},
+	} {
+		body := strings.Replace(test.of, test.old, test.new, 1)
+		got := ""
+		if test.of == projects {
+			if page, err := decodeProjects([]byte(body)); err == nil {
+				got = fmt.Sprintf("%v %q %t", page.projects, page.next, page.truncated)
+			}
+		} else if ids, err := decodeRegions([]byte(body)); err == nil {
+			got = fmt.Sprint(ids)
+		}
+		if got != test.want {
+			t.Errorf("%s: %s, want %s", body, got, test.want)
+		}
 	}
 }
 
@@ -153,6 +222,9 @@ func TestDecodeServices(t *testing.T) {
 		{`{"services":[]}`, ""},
 		{`{}`, ""},
 		{`{"services":[null]}`, ""},
+		{`{"services":null}`, ""},
+		{`{"services":[{"host":"h","status":"enabled"}]}`, ""},
+		{`{"services":[{"binary":"b","status":"enabled"}]}`, ""},
 		{`{"services":[{"binary":"b","host":"h"}]}`, ""},
 		{`{"services":[{"binary":"b","host":"h","status":"strange"}]}`, ""},
 	} {
@@ -191,6 +263,26 @@ func TestDecodeToken(t *testing.T) {
 		{"a scope that was not asked for", goodToken, tokens.Scope{}, true, false},
 		{"no scope", with(project+",", ``), tokens.Scope{}, false, false},
 		{"project without id", with(`"id":"p"`, `"id":""`), tokens.Scope{}, false, false},
+		{"no token", `{}`, tokens.Scope{ProjectID: "p"}, false, false},
+		{"no catalog", with(`"catalog"`, `"catalogue"`), tokens.Scope{ProjectID: "p"}, false, false},
+		{"an empty catalog", `{"token":{"expires_at":"2026-01-01T00:00:00Z",` + project + `,"catalog":[]}}`, tokens.Scope{ProjectID: "p"}, false, false},
+		{"a null catalog", `{"token":{"expires_at":"2026-01-01T00:00:00Z",` + project + `,"catalog":null}}`, tokens.Scope{ProjectID: "p"}, false, false},
+		{"no expires_at", with(`"expires_at":"2026-01-01T00:00:00.000000Z",`, ``), tokens.Scope{ProjectID: "p"}, false, false},
+		{"project by name, of any domain", goodToken, tokens.Scope{ProjectName: "n"}, false, true},
+		{"another project by name", goodToken, tokens.Scope{ProjectName: "m", DomainID: "d"}, false, false},
+		{"domain by id", with(project, `"domain":{"id":"d","name":"D"}`), tokens.Scope{DomainID: "d"}, false, true},
+		{"another domain by name", with(project, `"domain":{"id":"d","name":"D"}`), tokens.Scope{DomainName: "E"}, false, false},
+		{"domain without id", with(project, `"domain":{"id":"","name":"D"}`), tokens.Scope{DomainName: "D"}, false, false},
+		{"a project and a domain", with(project, project+`,"domain":{"id":"d","name":"D"}`), tokens.Scope{DomainID: "d"}, false, false},
+		{"a project and a domain, by name", with(project, project+`,"domain":{"id":"d","name":"D"}`), tokens.Scope{DomainName: "D"}, false, false},
+		{"a project and the system", with(project, project+`,"system":{"all":true}`), tokens.Scope{System: true}, false, false},
+		{"no project for one by id", with(project+",", ``), tokens.Scope{ProjectID: "p"}, false, false},
+		{"no project for one by name", with(project+",", ``), tokens.Scope{ProjectName: "n"}, false, false},
+		{"no system for it", with(project+",", ``), tokens.Scope{System: true}, false, false},
+		{"no domain for one by id", with(project+",", ``), tokens.Scope{DomainID: "d"}, false, false},
+		{"no domain for one by name", with(project+",", ``), tokens.Scope{DomainName: "D"}, false, false},
+		{"a domain for nothing", with(project, `"domain":{"id":"d","name":"D"}`), tokens.Scope{}, true, false},
+		{"the system for nothing", with(project, `"system":{"all":true}`), tokens.Scope{}, true, false},
 		{"not a time", with(`2026-01-01T00:00:00.000000Z`, `soon`), tokens.Scope{ProjectID: "p"}, false, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -199,95 +291,6 @@ func TestDecodeToken(t *testing.T) {
 			}
 		})
 	}
-}
-
-func FuzzServers(f *testing.F) {
-	f.Add([]byte(goodServers), true)
-	f.Add([]byte(strings.Replace(goodServers, "10.0.0.1", "::ffff:10.0.0.1", 1)), true)
-	f.Add([]byte(`{"servers":[{"id":"i","status":"UNKNOWN"},{"id":"j","name":"n"}]}`), false)
-	f.Fuzz(func(t *testing.T, body []byte, detail bool) {
-		page, err := servers(string(body), detail)
-		if err != nil {
-			oneLine(t, plain(err.Error()))
-			return
-		}
-		if !jsontext.Value(body).IsValid() {
-			t.Errorf("%q is not JSON", body)
-		}
-		for _, s := range page.servers {
-			if s.ID == "" || detail && s.projectID == "" {
-				t.Errorf("%q: %+v", body, s)
-			}
-			for _, a := range s.Addresses {
-				if !a.Addr.IsValid() || a.Addr.Zone() != "" || a.Addr.Is4In6() {
-					t.Errorf("%q: address %v", body, a)
-				}
-			}
-		}
-	})
-}
-
-func FuzzProjects(f *testing.F) {
-	f.Add([]byte(`{"projects":[` + goodProject + `],"links":{"next":"x"},"truncated":true}`))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		page, err := decodeProjects(body)
-		if err != nil {
-			oneLine(t, plain(err.Error()))
-			return
-		}
-		for _, p := range page.projects {
-			if p.id == "" || p.name == "" || p.domain == "" {
-				t.Errorf("%q: %+v", body, p)
-			}
-		}
-	})
-}
-
-func FuzzToken(f *testing.F) {
-	f.Add([]byte(goodToken), "R")
-	f.Fuzz(func(t *testing.T, body []byte, region string) {
-		token, err := decodeToken(body, tokens.AuthOptions{Scope: tokens.Scope{ProjectID: "p"}}, false)
-		if err != nil {
-			oneLine(t, plain(err.Error()))
-			return
-		}
-		c := &Client{creds: Credentials{AuthURL: "https://k/v3", Interface: "public"}, hosts: &hosts{known: map[string]bool{}}}
-		switch url, err := c.computeURL(token, region); {
-		case err != nil:
-			oneLine(t, err.Error())
-		case !strings.HasPrefix(url, "https://") || !strings.Contains(url, "/v2.1"):
-			t.Errorf("%q: %q", body, url)
-		}
-	})
-}
-
-func FuzzCredentialsFile(f *testing.F) {
-	f.Add([]byte("OS_AUTH_URL: https://k\nOS_USERNAME: u\nOS_PASSWORD: \"a\\nb\"\nOS_PROJECT_ID: p\nmaintenance: true\n"), false)
-	f.Add([]byte("clouds: {c: {auth: {auth_url: https://k, username: u, password: p, project_id: p}}}"), true)
-	f.Fuzz(func(t *testing.T, text []byte, clouds bool) {
-		path := filepath.Join(t.TempDir(), "clouds.yaml")
-		if err := os.WriteFile(path, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		from := Sources{File: path, Getenv: func(name string) string {
-			return map[string]string{"OS_CLIENT_CONFIG_FILE": path}[name]
-		}}
-		if clouds {
-			from.Cloud = "c"
-		}
-		c, err := Find(from)
-		if err != nil {
-			if class(err) != "credentials" {
-				t.Errorf("%T: %v", err, err)
-			}
-			oneLine(t, err.Error())
-			return
-		}
-		if _, err := parseEndpoint(c.AuthURL); err != nil || !strings.HasSuffix(c.AuthURL, "/v3") {
-			t.Errorf("auth URL %q: %v", c.AuthURL, err)
-		}
-		oneLine(t, c.String())
-	})
 }
 
 func oneLine(t *testing.T, text string) {

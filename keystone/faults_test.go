@@ -60,7 +60,7 @@ func wantClass(w *world, small bool, fault keystonetest.NamedFault, kind keyston
 		return "complete" // to the cloud, the next is a log-in like any other
 	case has("reset-", "closed-", "black-hole", "stall", "slow-drip", "status-429", "status-50", "status-51"):
 		return "unavailable"
-	case name == "status-401":
+	case name == "status-401", name == "status-404" && kind == keystonetest.Rescope:
 		return "refused"
 	case name == "status-403" && (kind == keystonetest.Projects || kind == keystonetest.AuthProjects || kind == keystonetest.OneProject):
 		return "complete" // with less in sight

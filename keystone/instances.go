@@ -212,15 +212,23 @@ func (n nova) probeServices(ctx context.Context, why string) error {
 		},
 	})
 	if err == nil && down > 0 {
-		return n.cellDown(x, fmt.Sprintf("%d hosts", down))
+		return n.cellDown(x, count(down, "host"))
 	}
 	return err
 }
 
 func (n nova) cellDown(x Exchange, what string) error {
 	return &UnavailableError{x,
-		fmt.Errorf("a Nova cell of region %s is down: %s are UNKNOWN, and others may be missing", quote(n.region), what),
+		fmt.Errorf("a Nova cell of region %s is down: %s UNKNOWN, and others may be missing", quote(n.region), what),
 		"nothing was changed; wait until the cell's database is back"}
+}
+
+// count is "1 host is" or "2 hosts are".
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what + " is"
+	}
+	return fmt.Sprintf("%d %ss are", n, what)
 }
 
 // extent is how much a listing reads.
@@ -240,8 +248,12 @@ var (
 func (n nova) list(ctx context.Context, p exports.Project, query url.Values, how extent) ([]exports.Instance, error) {
 	for i := 1; ; i++ {
 		instances, err := n.listOnce(ctx, p, query, how)
-		if !errors.Is(err, errMarkerGone) || i == listings {
+		if !errors.Is(err, errMarkerGone) {
 			return instances, err
+		}
+		if refused, ok := errors.AsType[*UntrustedError](err); ok && i == listings {
+			refused.Err = fmt.Errorf("%d listings ended before a page that was refused: %w", listings, refused.Err)
+			return nil, refused
 		}
 	}
 }
@@ -313,7 +325,7 @@ func (n nova) page(ctx context.Context, op, path string, detail bool, next strin
 				return err
 			}
 			if page.stubs > 0 {
-				return n.cellDown(a.Exchange, fmt.Sprintf("%d instances", page.stubs))
+				return n.cellDown(a.Exchange, count(page.stubs, "instance"))
 			}
 			return nil
 		},

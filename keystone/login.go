@@ -78,6 +78,10 @@ func (c *Client) rescope(ctx context.Context, with *session, projectID, name str
 		}, false)
 		return err
 	})
+	if lost, ok := errors.AsType[*UntrustedError](err); ok && isTokenLost(err) {
+		return nil, &RefusedError{lost.Exchange, errors.New("the token that Keystone has just given is not found"),
+			"see that all Keystone servers have the same keys for tokens and the same time, and that tokens live longer than a run"}
+	}
 	return t, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -97,6 +98,9 @@ func (c *Client) once(ctx context.Context, r call) error {
 	c.opts.Log.DebugContext(ctx, "answer", "method", x.Method, "url", x.URL, "status", x.Status,
 		"request_id", x.RequestID, "bytes", b.body.Len(), "took", c.opts.Now().Sub(begin))
 	b.json.Reset(&b.body)
+	if len(bytes.TrimSpace(b.body.Bytes())) == 0 {
+		return &UntrustedError{x, errors.New("the answer is empty"), brokenCloud}
+	}
 	err = r.use(&answer{Exchange: x, header: response.Header, body: &b.body, json: &b.json})
 	if err != nil && !isTyped(err) {
 		return &UntrustedError{x, fmt.Errorf("the answer cannot be trusted: %s", plain(err.Error())), brokenCloud}
@@ -140,11 +144,11 @@ func (c *Client) failed(ctx context.Context, x Exchange, err error, next string)
 		unavailable.Err = fmt.Errorf("no answer within %s: %w", c.opts.RequestTimeout, context.DeadlineExceeded)
 	case isDisconnect(err), errors.Is(err, io.ErrUnexpectedEOF):
 		if errors.Is(err, io.EOF) {
-			unavailable.Err = fmt.Errorf("the connection was closed without an answer: %w", err)
+			unavailable.Err = fmt.Errorf("the connection was closed without an answer: %w", cause)
 		}
 		return &transientError{UnavailableError: unavailable}
 	case isCertificate(err):
-		unavailable.Next = "give the cloud's certificate authority as cacert or OS_CACERT, or have the certificate renewed"
+		unavailable.Next = aboutCertificate(err)
 	case badHeader, strings.Contains(cause.Error(), "malformed"), strings.Contains(cause.Error(), "gave HTTP response"):
 		// net/http has no type for an answer that is not HTTP.
 		return &UntrustedError{x, said{cause}, notTheAPI}
@@ -161,6 +165,17 @@ func (s said) Unwrap() error { return s.error }
 func isCertificate(err error) bool {
 	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
 	return ok
+}
+
+// aboutCertificate tells what to do about a certificate that cannot be verified.
+func aboutCertificate(err error) string {
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return "use the name in the URL that the certificate is for, in the credentials or the catalog"
+	}
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
+		return "have the certificate renewed, or correct this machine's clock"
+	}
+	return "give the cloud's certificate authority as cacert or OS_CACERT"
 }
 
 // broken tells what went wrong while a body was read.

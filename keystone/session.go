@@ -75,14 +75,14 @@ func identityOf(t *token) *gophercloud.ServiceClient { return t.identity }
 func computeOf(t *token) *gophercloud.ServiceClient  { return t.compute }
 
 // as does something with a session's token, and once more with another token if
-// the first is answered with 401.
+// Keystone has taken the first back.
 func (c *Client) as(ctx context.Context, s *session, do func(*token) error) error {
 	t, err := s.current()
 	if err != nil {
 		return err
 	}
 	err = do(t)
-	if !isStatus(err, http.StatusUnauthorized) {
+	if !isTokenLost(err) {
 		return err
 	}
 	c.opts.Log.InfoContext(ctx, "logging in again", "after", err.Error())
@@ -90,6 +90,15 @@ func (c *Client) as(ctx context.Context, s *session, do func(*token) error) erro
 		return err
 	}
 	return do(t)
+}
+
+// isTokenLost tells whether err is about a token that Keystone does not know any
+// more. The answer is 401, but 404 where that token was to be exchanged for
+// another (keystone/token/provider.py, validate_token).
+func isTokenLost(err error) bool {
+	untrusted, ok := errors.AsType[*UntrustedError](err)
+	return isStatus(err, http.StatusUnauthorized) ||
+		ok && untrusted.Status == http.StatusNotFound && untrusted.Method == http.MethodPost
 }
 
 // isStatus tells whether err is about an answer of that status.

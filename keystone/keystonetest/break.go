@@ -2,6 +2,7 @@ package keystonetest
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"fmt"
 	"io"
@@ -184,7 +185,7 @@ func repeat(w http.ResponseWriter, r *http.Request, next http.Handler) {
 }
 
 func expires(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	at(r).cloud.ExpireToken(r.Header.Get("X-Auth-Token"))
+	at(r).cloud.ExpireToken(cmp.Or(at(r).call.login.token(), r.Header.Get("X-Auth-Token")))
 	next.ServeHTTP(w, r)
 }
 

@@ -56,7 +56,7 @@ func Faults() []NamedFault {
 	projects := []Kind{Projects, AuthProjects}
 	lists := []Kind{Regions, Projects, AuthProjects, CellProbe, Instances}
 	body := append([]Kind{OneProject}, append(logins, lists...)...)
-	withToken := append([]Kind{OneProject}, lists...)
+	withToken := append([]Kind{Rescope, OneProject}, lists...)
 	keystone := []Kind{Regions, Projects, AuthProjects}
 
 	table := []NamedFault{

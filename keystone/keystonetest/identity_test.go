@@ -37,7 +37,6 @@ func TestRefusedLogInsLookTheSame(t *testing.T) {
 		"project disabled":                 passwordBody("reader", "reader-secret", `{"project":{"id":"off"}}`),
 		"no role":                          passwordBody("nobody", "nobody-secret", onAlpha),
 		"no role on the system":            passwordBody("reader", "reader-secret", onSystem),
-		"token unknown":                    tokenBody("gAAAAAB", onAlpha),
 		"application credential and scope": appCredential + `,"scope":` + onAlpha + `}}`,
 		"domain scope":                     passwordBody("reader", "reader-secret", `{"domain":{"id":"default"}}`),
 	} {
@@ -46,6 +45,9 @@ func TestRefusedLogInsLookTheSame(t *testing.T) {
 			g.header.Get("X-Openstack-Request-Id") == "" {
 			t.Errorf("%s: %d %s", name, g.status, g.body)
 		}
+	}
+	if g := logIn(t, s, tokenBody("gAAAAAB", onAlpha)); g.status != http.StatusNotFound || !strings.Contains(g.body, "Could not find token: gAAAAAB.") {
+		t.Errorf("token unknown: %d %s", g.status, g.body)
 	}
 	for _, scope := range []string{onBeta, unscoped} {
 		g := logIn(t, s, tokenBody(withCredential.header.Get("X-Subject-Token"), scope))

@@ -85,6 +85,10 @@ func (s *Server) Close() {
 	s.server.Close()
 }
 
+// Disconnect ends all connections, so that a request which a client gave up does
+// not come late and gets counted as one of the next client.
+func (s *Server) Disconnect() { s.server.CloseClientConnections() }
+
 // withoutHandshakes leaves out of the server's log that a client did not like
 // its certificate: tests make that happen on purpose.
 type withoutHandshakes struct{ io.Writer }

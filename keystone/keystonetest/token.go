@@ -327,7 +327,8 @@ func (c *Cloud) logIn(k *call) *answer {
 	if l.isRescope() {
 		old, _, ok := c.caller(l.token())
 		if !ok {
-			return c.unauthorized(k)
+			// It does repeat the token.
+			return keystoneError(http.StatusNotFound, "Could not find token: "+l.token()+".")
 		}
 		if old.cred != "" {
 			return keystoneForbidden("Using a delegated token to create another token is not allowed..")

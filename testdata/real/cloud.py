@@ -223,6 +223,17 @@ class Cloud:
             del self._policies[service][rule]
         (self._home / service / "policy.yaml").write_text(json.dumps(self._policies[service]) + "\n")
 
+    def database_down(self, service):
+        """Takes away what the service's database is read and written through, as far as the service can tell."""
+        path = self._home / f"{service}/{service}.sqlite"
+        path.rename(path.with_name(f"away-{path.name}"))
+        path.mkdir()
+
+    def database_up(self, service):
+        path = self._home / f"{service}/{service}.sqlite"
+        path.rmdir()
+        path.with_name(f"away-{path.name}").rename(path)
+
     def cell_down(self, cell):
         """Moves the cell's database away."""
         if (self._home / f"nova/away-{cell}.sqlite").exists():

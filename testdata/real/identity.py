@@ -72,6 +72,12 @@ class Keystone:
         body = {"user": {"name": name, "password": password, "domain_id": "default"}}
         return self.admin("POST", "/users", body)["user"]["id"]
 
+    def enable_user(self, name, enabled=True):
+        self.admin("PATCH", f"/users/{self.find('users', name)}", {"user": {"enabled": enabled}})
+
+    def disable_user(self, name):
+        self.enable_user(name, False)
+
     def add_role(self, user, role, *scopes):
         """Each scope is system, domain, or the name or id of a project."""
         self._assign("PUT", user, role, scopes)
@@ -111,6 +117,21 @@ class Keystone:
         body = {"service": {"type": kind, "name": kind}}
         service = self.admin("POST", "/services", body)["service"]["id"]
         self.add_endpoint(service, "public", url, "RegionOne")
+
+    def remove_service(self, url):
+        """Removes the services that have an endpoint at this address."""
+        for endpoint in self.admin("GET", "/endpoints")["endpoints"]:
+            if endpoint["url"] == url:
+                self.admin("DELETE", f"/services/{endpoint['service_id']}")
+
+    def enable_endpoints(self, kind, enabled=True):
+        """Puts the endpoints of a kind of service into the catalog, or takes them out of it."""
+        for service in self.admin("GET", f"/services?type={kind}")["services"]:
+            for endpoint in self.admin("GET", f"/endpoints?service_id={service['id']}")["endpoints"]:
+                self.admin("PATCH", f"/endpoints/{endpoint['id']}", {"endpoint": {"enabled": enabled}})
+
+    def disable_endpoints(self, kind):
+        self.enable_endpoints(kind, False)
 
     def add_endpoint(self, service, interface, url, region):
         body = {"service_id": service, "interface": interface, "url": url, "region_id": region}
