@@ -64,6 +64,8 @@ type app struct {
 	lookup         lookupFunc
 	local          func() ([]netip.Addr, error)
 	sleep          func(context.Context, time.Duration) error // nil: the real one
+	// patience is for one run of exportfs; 0 is exportfsTimeout.
+	patience time.Duration
 
 	log *slog.Logger
 }
@@ -71,13 +73,23 @@ type app struct {
 // signalled is the cause of a context that a signal ended.
 type signalled struct{ syscall.Signal }
 
-func (s signalled) Error() string { return "ended by " + s.Signal.String() }
+func (s signalled) Error() string {
+	return fmt.Sprintf("ended by a signal (%s); nothing was changed: run again", s.Signal)
+}
 
-// untilSignal gives a context that SIGINT and SIGTERM end.
+// untilSignal gives a context that SIGHUP, SIGINT and SIGTERM end, but for those
+// that the program was started to ignore, as by nohup(1).
 func untilSignal(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM} {
+		if !signal.Ignored(s) {
+			signal.Notify(signals, s)
+		}
+	}
+	// It would end the program in the middle of its work. Once somebody asks for
+	// it, what is written to nobody fails instead.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	go func() {
 		select {
 		case s := <-signals:
@@ -138,6 +150,9 @@ func exitStatus(ctx context.Context, err error) int {
 	if errors.Is(err, context.Canceled) && errors.As(context.Cause(ctx), &sig) {
 		return exitSignal + int(sig.Signal)
 	}
+	if errors.Is(err, syscall.EPIPE) && is[*outputError](err) {
+		return exitSignal + int(syscall.SIGPIPE)
+	}
 	if unclear, ok := errors.AsType[*exports.UnclearError](err); ok {
 		switch unclear.Doubt() {
 		case exports.ProjectHidden:
@@ -171,6 +186,7 @@ func exitStatus(ctx context.Context, err error) int {
 		{isChanged, exitTemporary},
 		{is[*render.LockedError], exitTemporary},
 		{is[*render.FileError], exitCannotWrite},
+		{is[*outputError], exitCannotWrite},
 
 		{is[*keystone.UntrustedError], exitUntrusted},
 		{is[*exports.AddressError], exitUntrusted},
@@ -208,6 +224,15 @@ func (e *usageError) Error() string {
 }
 
 func (e *usageError) Unwrap() error { return e.err }
+
+// outputError is a plan that could not be printed.
+type outputError struct{ err error }
+
+func (e *outputError) Error() string {
+	return fmt.Sprintf("cannot print the plan: %s; nothing was changed: run again with a standard output that takes it", e.err)
+}
+
+func (e *outputError) Unwrap() error { return e.err }
 
 // Flags of which more than one place knows the name.
 const (
@@ -381,7 +406,7 @@ func (a *app) plan(c *cli.Context) error {
 		print = o.printJSON
 	}
 	if err := print(a.stdout); err != nil {
-		return fmt.Errorf("print the plan: %w", err)
+		return &outputError{err}
 	}
 	if err := o.approved("", approveCommand(c, o)); err != nil {
 		return err
@@ -407,7 +432,7 @@ func (a *app) apply(c *cli.Context) error {
 	}
 	defer o.unlock()
 	if err := o.printText(a.stdout); err != nil {
-		return fmt.Errorf("print the plan: %w", err)
+		return &outputError{err}
 	}
 	if err := o.approved(c.String(flagApprove), approveCommand(c, o)); err != nil {
 		return err
@@ -418,8 +443,10 @@ func (a *app) apply(c *cli.Context) error {
 	if err := a.install(c.Context, s, o); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(a.stdout, "applied")
-	return err
+	if _, err := fmt.Fprintln(a.stdout, "applied"); err != nil {
+		a.log.Warn(fmt.Sprintf("all is done, but it cannot be said on standard output: %s", err))
+	}
+	return nil
 }
 
 // approveCommand is the command line that carries out what this run refuses.

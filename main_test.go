@@ -298,7 +298,7 @@ func makeExportfs(dir string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command("sh", "-c", `printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$1" "$2" >"$2/exportfs" && chmod +x "$2/exportfs"`, "sh", fake, dir)
+	cmd := exec.Command("sh", "-c", `printf '#!/bin/sh\nGORACE=atexit_sleep_ms=0 exec "%s" "%s" "$@"\n' "$1" "$2" >"$2/exportfs" && chmod +x "$2/exportfs"`, "sh", fake, dir)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
@@ -340,7 +340,7 @@ type scriptClouds struct {
 //	cloud remove-role USER SCOPE ROLE
 //	cloud cell-down REGION CELL | cell-up REGION CELL
 //	cloud copy FROM TO
-//	cloud fault KIND[/PROJECT[/REGION]] NAME [TIMES] | heal
+//	cloud fault KIND[/PROJECT[/REGION]] NAME [TIMES [FIRST]] | heal
 //	cloud during KIND[/PROJECT[/REGION]] N CHANGE…
 //	cloud stop
 //	cloud requests KIND N
@@ -384,10 +384,12 @@ func (s *scriptClouds) run(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		fault := requestsNamed(args[0])
 		fault.Do = named.Do
-		if args[2] != "" {
-			n, err := strconv.Atoi(args[2])
-			ts.Check(err)
-			fault.Times = n
+		for n, number := range []*int{&fault.Times, &fault.Nth} {
+			if text := args[2+n]; text != "" {
+				var err error
+				*number, err = strconv.Atoi(text)
+				ts.Check(err)
+			}
 		}
 		c.Inject(fault)
 	case "during":

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"nfs-exportd/exports"
@@ -193,9 +194,10 @@ func (e *configError) Error() string {
 func (e *configError) Unwrap() error { return e.err }
 
 func (a *app) readConfig(path string) (*exports.Config, error) {
-	f, err := os.Open(path)
+	// To open a FIFO that nobody writes to would wait for ever.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		// os.Open names the path, and so does configError.
+		// os.OpenFile names the path, and so does configError.
 		return nil, &configError{path, errors.Unwrap(err)}
 	}
 	defer func() { _ = f.Close() }() // nothing was written to it
@@ -239,10 +241,14 @@ func (o *outcome) readFiles(s settings) error {
 		today = append(today, adopted.Grants...)
 	}
 	o.plan.Today = exports.NewSet(today)
-	// exportfs reads /etc/exports before the files of /etc/exports.d.
-	etcExports := filepath.Join(filepath.Dir(filepath.Dir(s.exportsFile)), "exports")
-	o.foreign, err = render.ReadForeign(etcExports, s.exportsFile, o.adopted)
+	o.foreign, err = render.ReadForeign(s.etcExports(), s.exportsFile, o.adopted)
 	return err
+}
+
+// etcExports is the file that exportfs reads before those of the directory of
+// the exports file: /etc/exports for /etc/exports.d.
+func (s settings) etcExports() string {
+	return filepath.Join(filepath.Dir(filepath.Dir(s.exportsFile)), "exports")
 }
 
 // decide asks the cloud and makes the plan.
@@ -369,7 +375,7 @@ func (a *app) prove(ctx context.Context, s settings, o *outcome) error {
 	if s.noPreflight || !o.changes() {
 		return nil
 	}
-	sandbox := render.Sandbox{Self: os.Args[0], Exportfs: s.exportfs, Own: s.exportsFile, Timeout: exportfsTimeout}
+	sandbox := render.Sandbox{Self: os.Args[0], Exportfs: s.exportfs, Own: s.exportsFile, Timeout: a.exportfsTimeout()}
 	proof, err := sandbox.Prove(ctx, o.text, o.plan.Desired, o.foreign)
 	if errors.Is(err, render.ErrNoNamespaces) {
 		a.log.Warn(fmt.Sprintf("%s; going on without proof that exportfs will read the new file as it is meant", err))
@@ -385,6 +391,8 @@ func (a *app) prove(ctx context.Context, s settings, o *outcome) error {
 	}
 	return nil
 }
+
+func (a *app) exportfsTimeout() time.Duration { return cmp.Or(a.patience, exportfsTimeout) }
 
 // refusedError is a plan that nobody has approved.
 type refusedError struct {
@@ -439,6 +447,13 @@ func (o *outcome) approved(id, command string) error {
 // install carries out the plan.
 func (a *app) install(ctx context.Context, s settings, o *outcome) error {
 	file := render.File{Path: s.exportsFile}
+	foreign, err := render.ReadForeign(s.etcExports(), s.exportsFile, o.adopted)
+	if err == nil {
+		err = render.Unchanged(o.foreign, foreign)
+	}
+	if err != nil {
+		return err
+	}
 	if s.noReload {
 		if err := file.Replace(o.old, o.text); err != nil {
 			return err
@@ -449,7 +464,7 @@ func (a *app) install(ctx context.Context, s settings, o *outcome) error {
 	done, err := render.Install(ctx, render.Change{
 		File: file, Old: o.old, Text: o.text, Want: o.plan.Desired, Proven: o.proof,
 		Foreign: o.foreign, Adopt: o.adopted,
-		Exportfs: render.Exportfs{Path: s.exportfs, Etab: s.etab, Timeout: exportfsTimeout},
+		Exportfs: render.Exportfs{Path: s.exportfs, Etab: s.etab, Timeout: a.exportfsTimeout()},
 	})
 	for _, warning := range done.Warnings {
 		a.log.Warn(warning)

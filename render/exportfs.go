@@ -28,10 +28,14 @@ type Ran struct {
 
 // String tells how the run ended, in ASCII.
 func (r Ran) String() string {
-	if r.Said == "" {
-		return fmt.Sprintf("exportfs ended with status %d and said nothing", r.Status)
+	how := fmt.Sprintf("exportfs ended with status %d", r.Status)
+	if r.Status < 0 {
+		how = "exportfs was killed by a signal"
 	}
-	return fmt.Sprintf("exportfs ended with status %d and said: %s", r.Status, strings.ReplaceAll(r.Said, "\n", " | "))
+	if r.Said == "" {
+		return how + " and said nothing"
+	}
+	return how + " and said: " + strings.ReplaceAll(r.Said, "\n", " | ")
 }
 
 // ExportfsError is a run of exportfs(8) that could not be started, or had to be
@@ -51,7 +55,14 @@ func (e *ExportfsError) Error() string {
 	case errors.Is(e.Err, exec.ErrNotFound), errors.Is(e.Err, syscall.ENOENT):
 		return fmt.Sprintf("cannot run %s: %s: install the NFS server's tools (Debian: nfs-kernel-server), or name the program with --exportfs", quotePath(e.Path), bare(e.Err))
 	}
-	return fmt.Sprintf("cannot run %s: %s: see that it is a program that this user may run", quotePath(e.Path), bare(e.Err))
+	next := "see that it is a program that this user may run"
+	switch {
+	case errors.Is(e.Err, syscall.EMFILE), errors.Is(e.Err, syscall.ENFILE):
+		next = moreFiles
+	case errors.Is(e.Err, syscall.EAGAIN), errors.Is(e.Err, syscall.ENOMEM):
+		next = "see whether memory is short, or the number of processes limited, and run again"
+	}
+	return fmt.Sprintf("cannot run %s: %s: %s", quotePath(e.Path), bare(e.Err), next)
 }
 
 // Reload has exportfs read all exports files and write the active table anew
@@ -61,8 +72,24 @@ func (e Exportfs) Reload(ctx context.Context) (Ran, error) {
 	return runExportfs(ctx, e.Path, e.Timeout)
 }
 
+// check tells whether the program is there and may be run. It gives an
+// *ExportfsError.
+func (e Exportfs) check() error {
+	_, err := exec.LookPath(e.Path)
+	var failed *exec.Error
+	if errors.As(err, &failed) {
+		err = failed.Err
+	}
+	if err != nil {
+		return &ExportfsError{e.Path, err, Ran{}}
+	}
+	return nil
+}
+
 // environment is all that other programs get to know of ours.
 var environment = []string{"LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+
+var errNoInterpreter = errors.New("it is there, but the interpreter that its first line names is not")
 
 const (
 	maxSaid = 8 << 10
@@ -84,12 +111,16 @@ func runExportfs(ctx context.Context, path string, timeout time.Duration) (Ran, 
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = pipeDelay
 	err := cmd.Run()
+	if errors.Is(err, syscall.ENOENT) && (Exportfs{Path: path}).check() == nil {
+		err = errNoInterpreter
+	}
 	ran := Ran{Status: cmd.ProcessState.ExitCode(), Said: printable(output.kept.Bytes())}
 	var status *exec.ExitError
 	switch {
 	case ctx.Err() != nil && err != nil:
 		return ran, &ExportfsError{path, ctx.Err(), ran}
-	case err == nil, errors.As(err, &status):
+	case err == nil, errors.As(err, &status), errors.Is(err, exec.ErrWaitDelay):
+		// With the last, a child of it lives on and has its output open.
 		return ran, nil
 	}
 	return ran, &ExportfsError{path, err, ran}

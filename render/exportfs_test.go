@@ -79,6 +79,52 @@ func TestReloadHangs(t *testing.T) {
 	}
 }
 
+// A process of its own session is out of reach, but cannot hold up the run by
+// keeping the output open.
+func TestReloadLeavesChild(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		text     string
+		patience time.Duration
+		right    func(Ran, error) bool
+	}{
+		"done": {"exit 0", time.Minute, func(ran Ran, err error) bool {
+			return err == nil && ran == Ran{0, "done"}
+		}},
+		"failed": {"exit 1", time.Minute, func(ran Ran, err error) bool {
+			return err == nil && ran == Ran{1, "done"}
+		}},
+		"hangs": {"trap '' TERM INT HUP; while :; do sleep 1000; done", time.Second, func(_ Ran, err error) bool {
+			return errors.Is(err, context.DeadlineExceeded)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pid := filepath.Join(t.TempDir(), "pid")
+			path := script(t, "setsid sh -c 'echo $$ >"+pid+"; echo done >&2; exec sleep 1000' & while ! [ -s "+pid+" ]; do sleep 0.01; done\n"+test.text)
+			start := time.Now()
+			ran, err := Exportfs{Path: path, Timeout: test.patience}.Reload(t.Context())
+			if !test.right(ran, err) {
+				t.Errorf("%+v, %v", ran, err)
+			}
+			if took := time.Since(start); took > 30*time.Second {
+				t.Errorf("took %s", took)
+			}
+			text, err := os.ReadFile(pid)
+			if err != nil {
+				t.Fatal(err)
+			}
+			child, err := strconv.Atoi(strings.TrimSpace(string(text)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := unix.Kill(child, unix.SIGKILL); err != nil {
+				t.Errorf("the child was to live on: %v", err)
+			}
+		})
+	}
+}
+
 // gone waits until a process that was killed has ended, but not for ever.
 func gone(t *testing.T, pid string) bool {
 	t.Helper()
@@ -117,9 +163,14 @@ func TestReloadCannotStart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "plain"), "", 0o644)
+	write(t, filepath.Join(dir, "interpreted"), "#!"+dir+"/none\n", 0o755)
+	write(t, filepath.Join(dir, "cut"), "\x7fELF", 0o755)
 	for path, words := range map[string]string{
-		filepath.Join(dir, "none"):  "nfs-kernel-server",
-		filepath.Join(dir, "plain"): "permission denied",
+		dir:                               "see that it is a program",
+		filepath.Join(dir, "interpreted"): "the interpreter that its first line names is not",
+		filepath.Join(dir, "cut"):         "exec format error",
+		filepath.Join(dir, "none"):        "nfs-kernel-server",
+		filepath.Join(dir, "plain"):       "permission denied",
 	} {
 		_, err := Exportfs{Path: path, Timeout: time.Minute}.Reload(t.Context())
 		var failed *ExportfsError

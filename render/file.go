@@ -66,20 +66,30 @@ func (e *FileError) Error() string {
 	return fmt.Sprintf("cannot %s %s: %s: %s", e.Op, quotePath(e.Path), bare(e.Err), e.next())
 }
 
+const moreFiles = "raise the limit for open files (ulimit -n, in systemd LimitNOFILE=) and run again"
+
 // next is what a person can do about it.
 func (e *FileError) next() string {
 	dir := quotePath(filepath.Dir(e.Path))
 	switch {
-	case errors.Is(e.Err, errNotRegular):
-		return "move it away, or name another file with --exports-file"
+	case errors.Is(e.Err, errNotRegular), errors.Is(e.Err, errFIFO), errors.Is(e.Err, syscall.ELOOP), errors.Is(e.Err, syscall.EISDIR), errors.Is(e.Err, syscall.ENXIO):
+		return "see what it is, move it away, and run again"
 	case errors.Is(e.Err, errTooLarge):
 		return "see what it is, and move it away"
 	case errors.Is(e.Err, syscall.ENOSPC), errors.Is(e.Err, syscall.EDQUOT):
 		return "make room on the file system of " + dir + " and run again"
 	case errors.Is(e.Err, syscall.EROFS):
 		return "make the file system of " + dir + " writable (the kernel log may tell why it is not) and run again"
+	case errors.Is(e.Err, syscall.EFBIG):
+		return "raise the limit for the size of a file (ulimit -f, in systemd LimitFSIZE=) and run again"
+	case errors.Is(e.Err, syscall.EMFILE), errors.Is(e.Err, syscall.ENFILE):
+		return moreFiles
+	case errors.Is(e.Err, syscall.EPERM):
+		return "run as root; if this is root, see with lsattr whether it or " + dir + " is immutable"
 	case errors.Is(e.Err, fs.ErrPermission):
 		return "run as root, or give this user the right to it in " + dir
+	case errors.Is(e.Err, syscall.ENOTDIR):
+		return "see what is in the place of the directory " + dir
 	case errors.Is(e.Err, fs.ErrNotExist):
 		return "create the directory " + dir
 	}
@@ -113,6 +123,7 @@ var (
 	ErrChanged = errors.New("the file changed during the run")
 
 	errNotRegular = errors.New("it is not a regular file")
+	errFIFO       = errors.New("it is a FIFO, on which exportfs would wait for ever")
 	errTooLarge   = fmt.Errorf("it is larger than %d MiB", maxFile>>20)
 )
 
@@ -137,7 +148,7 @@ func (f File) Lock(ctx context.Context, timeout time.Duration) (release func() e
 	}
 	switch {
 	case ctx.Err() != nil:
-		return nil, errors.Join(fmt.Errorf("waiting for the lock %s: %w", path, ctx.Err()), lock.Close())
+		return nil, errors.Join(fmt.Errorf("waiting for the lock %s: %w: %w", path, ctx.Err(), context.Cause(ctx)), lock.Close())
 	case err != nil:
 		return nil, &FileError{path, "lock", err}
 	case !locked:
@@ -227,12 +238,17 @@ func readRegular(path string, follow bool) ([]byte, fs.FileInfo, error) {
 	return text, info, nil
 }
 
-// same tells whether two snapshots are of the same file with the same bytes.
+// same tells whether two snapshots are of the same file with the same bytes,
+// mode and owner.
 func (s Snapshot) same(t Snapshot) bool {
 	if s.Exists != t.Exists || !bytes.Equal(s.Text, t.Text) {
 		return false
 	}
-	return !s.Exists || os.SameFile(s.info, t.info)
+	if !s.Exists {
+		return true
+	}
+	a, b := s.info.Sys().(*syscall.Stat_t), t.info.Sys().(*syscall.Stat_t)
+	return os.SameFile(s.info, t.info) && a.Mode == b.Mode && a.Uid == b.Uid && a.Gid == b.Gid
 }
 
 // Replace puts text in the place of the file that old is a snapshot of, with
@@ -289,12 +305,17 @@ func (f File) write(text []byte, old Snapshot, check bool) (err error) {
 		return &FileError{f.Path, "write", err}
 	}
 	if check {
+		// It can take seconds, in which the file should not change after it was
+		// looked at.
+		if err := pending.Sync(); err != nil {
+			return &FileError{f.Path, "write", err}
+		}
 		now, err := f.Load()
 		if err != nil {
 			return err
 		}
 		if !now.same(old) {
-			return fmt.Errorf("cannot write %s: %w: see who else writes to it, and run again", quotePath(f.Path), ErrChanged)
+			return changedError("write", f.Path)
 		}
 	}
 	if err := pending.CloseAtomicallyReplace(); err != nil {

@@ -167,7 +167,8 @@ func TestReplaceChanged(t *testing.T) {
 			}
 			return os.Rename(path+".x", path)
 		},
-		"removed": os.Remove,
+		"removed":    os.Remove,
+		"other mode": func(path string) error { return os.Chmod(path, 0o600) },
 	}
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
@@ -258,7 +259,12 @@ func TestFileErrorNext(t *testing.T) {
 		{syscall.EACCES, "cannot write /etc/exports.d/x: permission denied: run as root, or give this user the right to it in /etc/exports.d"},
 		{&fs.PathError{Op: "open", Path: "y", Err: syscall.ENOENT}, "cannot write /etc/exports.d/x: no such file or directory: create the directory /etc/exports.d"},
 		{&os.LinkError{Op: "rename", Err: syscall.EIO}, "cannot write /etc/exports.d/x: input/output error: look at /etc/exports.d and run again"},
-		{errNotRegular, "cannot write /etc/exports.d/x: it is not a regular file: move it away, or name another file with --exports-file"},
+		{errNotRegular, "cannot write /etc/exports.d/x: it is not a regular file: see what it is, move it away, and run again"},
+		{syscall.EPERM, "cannot write /etc/exports.d/x: operation not permitted: run as root; if this is root, see with lsattr whether it or /etc/exports.d is immutable"},
+		{syscall.EFBIG, "cannot write /etc/exports.d/x: file too large: raise the limit for the size of a file (ulimit -f, in systemd LimitFSIZE=) and run again"},
+		{syscall.EMFILE, "cannot write /etc/exports.d/x: too many open files: raise the limit for open files (ulimit -n, in systemd LimitNOFILE=) and run again"},
+		{syscall.ENOTDIR, "cannot write /etc/exports.d/x: not a directory: see what is in the place of the directory /etc/exports.d"},
+		{syscall.ELOOP, "cannot write /etc/exports.d/x: too many levels of symbolic links: see what it is, move it away, and run again"},
 	}
 	for _, test := range tests {
 		err := &FileError{"/etc/exports.d/x", "write", test.err}

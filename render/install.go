@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -69,8 +71,10 @@ func (e *ActivationError) Error() string {
 	if more := len(e.Differences) - maxNamed; more > 0 {
 		fmt.Fprintf(&b, "and %d more; ", more)
 	}
-	fmt.Fprintf(&b, "%s; ", e.Ran)
-	if e.RestoreErr != nil {
+	if e.Err == nil || e.Ran.Said != "" {
+		fmt.Fprintf(&b, "%s; ", e.Ran)
+	}
+	if all := e.FileRestored && e.TableRestored; e.RestoreErr != nil && !all {
 		fmt.Fprintf(&b, "undoing it failed: %s; ", e.RestoreErr)
 	}
 	switch {
@@ -91,11 +95,11 @@ func (e *ActivationError) Error() string {
 // reads that. The lock must be held.
 //
 // ctx can stop it before the first write and not later. It gives the error of
-// ctx; ErrChanged or a *FileError, both with nothing changed; or an
-// *ActivationError.
+// ctx; ErrChanged, a *FileError, or an *ExportfsError for a program that cannot
+// be run, all with nothing changed; or an *ActivationError.
 func Install(ctx context.Context, c Change) (Outcome, error) {
 	if err := ctx.Err(); err != nil {
-		return Outcome{}, fmt.Errorf("nothing was written: %w", err)
+		return Outcome{}, fmt.Errorf("before the write: %w: %w", err, context.Cause(ctx))
 	}
 	ctx = context.WithoutCancel(ctx)
 	before, err := ReadTable(c.Exportfs.Etab)
@@ -106,6 +110,9 @@ func Install(ctx context.Context, c Change) (Outcome, error) {
 	if err := c.checkRoom(); err != nil {
 		return Outcome{}, err
 	}
+	if err := errors.Join(c.Exportfs.check(), c.checkFIFOs()); err != nil {
+		return Outcome{}, fmt.Errorf("%w; nothing was changed", err)
+	}
 	wrote, err := c.write()
 	if err != nil {
 		return Outcome{}, err
@@ -114,11 +121,11 @@ func Install(ctx context.Context, c Change) (Outcome, error) {
 	ran, differences, err := c.activate(ctx)
 	outcome.Ran = ran
 	failure := &ActivationError{Ran: ran, Err: err}
-	mustGo := c.mustGo()
+	own := c.ownPaths()
 	for _, d := range differences {
 		// Without a proof nobody knows all that the other files do, so of what
-		// is there besides only what this change takes away counts.
-		if d.answer == Disagrees && (c.Proven != nil || d.kind != surplus || mustGo[d.place]) {
+		// is there besides only what is on our own paths counts.
+		if d.answer == Disagrees && (c.Proven != nil || d.kind != surplus || own[d.place.Path]) {
 			failure.Differences = append(failure.Differences, d.text)
 		} else {
 			outcome.Warnings = append(outcome.Warnings, d.text)
@@ -146,7 +153,7 @@ func (c Change) write() (wrote bool, err error) {
 			return false, err
 		}
 		if !now.same(c.Old) {
-			return false, fmt.Errorf("cannot activate %s: %w: see who else writes to it, and run again", quotePath(c.File.Path), ErrChanged)
+			return false, changedError("activate", c.File.Path)
 		}
 		return false, moveAside(c.Adopt)
 	}
@@ -175,19 +182,43 @@ func (c Change) activate(ctx context.Context) (Ran, []difference, error) {
 	return ran, table.compareSet(c.Want, c.Foreign), nil
 }
 
-// mustGo are the places of today that are not wanted.
-func (c Change) mustGo() map[exports.Place]bool {
-	today := Parse(c.Old.Text).Set.Grants()
-	for _, a := range c.Adopt {
-		today = append(today[:len(today):len(today)], a.Grants...)
-	}
-	places := map[exports.Place]bool{}
-	for _, g := range today {
-		if _, ok := c.Want.At(g.Place()); !ok {
-			places[g.Place()] = true
+// ownPaths are the paths of the grants of today and of those that are wanted.
+func (c Change) ownPaths() map[string]bool {
+	own := map[string]bool{}
+	add := func(grants []exports.Grant) {
+		for _, g := range grants {
+			own[g.Path] = true
 		}
 	}
-	return places
+	add(c.Want.Grants())
+	add(Parse(c.Old.Text).Set.Grants())
+	for _, a := range c.Adopt {
+		add(a.Grants)
+	}
+	return own
+}
+
+// Unchanged gives an error with ErrChanged in its chain unless the foreign files
+// are now as they were: the plan is for them as well.
+func Unchanged(before, now []Foreign) error {
+	texts := map[string]string{}
+	for _, f := range before {
+		texts[f.File] = fmt.Sprintf("%q %q", f.text, f.Undecided)
+	}
+	for _, f := range now {
+		if was, ok := texts[f.File]; !ok || was != fmt.Sprintf("%q %q", f.text, f.Undecided) {
+			return changedError("rely on", f.File)
+		}
+		delete(texts, f.File)
+	}
+	for path := range texts {
+		return changedError("rely on", path)
+	}
+	return nil
+}
+
+func changedError(op, path string) error {
+	return fmt.Errorf("cannot %s %s: %w; nothing was changed: see who else writes to it, and run again", op, quotePath(path), ErrChanged)
 }
 
 // undo puts the files back, has exportfs read them, and tells in failure how
@@ -212,14 +243,25 @@ func (c Change) undo(ctx context.Context, wrote bool, before Table, failure *Act
 // (xtab_write in nfs-utils' support/export/xtab.c).
 func (c Change) checkRoom() error {
 	dir := filepath.Dir(c.Exportfs.Etab)
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(dir, &fs); err != nil {
+	var stat syscall.Statfs_t
+	if err := syscall.Statfs(dir, &stat); err != nil {
 		return &FileError{c.Exportfs.Etab, "look for room for", err}
 	}
 	// exportfs runs as root, who may use the reserve.
-	free, need := fs.Bfree*uint64(fs.Bsize), 2*c.tableSize()+2*uint64(fs.Bsize)
+	free, need := stat.Bfree*uint64(stat.Bsize), 2*c.tableSize()+2*uint64(stat.Bsize)
 	if free < need {
 		return &FileError{c.Exportfs.Etab, "let exportfs write", fmt.Errorf("%d bytes are free and %d needed: %w", free, need, syscall.ENOSPC)}
+	}
+	return nil
+}
+
+// checkFIFOs refuses to run exportfs where it would wait for ever, with its own
+// lock held.
+func (c Change) checkFIFOs() error {
+	for _, f := range c.Foreign {
+		if info, err := os.Stat(f.File); err == nil && info.Mode()&fs.ModeNamedPipe != 0 {
+			return &FileError{f.File, "let exportfs read", errFIFO}
+		}
 	}
 	return nil
 }

@@ -109,7 +109,8 @@ func TestInstall(t *testing.T) {
 		{name: "removed one is there", exportfs: honest + `printf '/srv/a\t10.0.0.1(rw)\n' >>ETAB`, fails: true, says: "/srv/a for 10.0.0.1 is there"},
 		{name: "surplus", exportfs: honest + `printf '/srv/x\t10.0.0.9(rw)\n' >>ETAB`, warns: "/srv/x for 10.0.0.9 is there"},
 		{name: "surplus, proven", exportfs: honest + `printf '/srv/a\t*(rw)\n' >>ETAB`, proven: true, fails: true, says: "/srv/a for * is there"},
-		{name: "dies", exportfs: "kill -9 $$", fails: true, says: "status -1"},
+		{name: "dies", exportfs: "kill -9 $$", fails: true, says: "exportfs was killed by a signal and said nothing"},
+		{name: "open to the world", exportfs: honest + `printf '/srv/a\t*(rw)\n' >>ETAB`, fails: true, says: "/srv/a for * is there"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

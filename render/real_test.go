@@ -289,11 +289,7 @@ func TestRealInstall(t *testing.T) {
 		return
 	}
 	dir := sharedDir(t, "a", "b c", "d")
-	f := File{"/etc/exports.d/nfs.exports"}
-	exportfs := Exportfs{Path: realExportfs, Etab: "/var/lib/nfs/etab", Timeout: time.Minute}
-	if _, err := os.Stat(liveDir); err != nil {
-		exportfs.Etab = stateDir + "/etab"
-	}
+	f, exportfs := realHost()
 	write(t, "/etc/exports", dir+"/d 10.0.0.7(ro,no_subtree_check)\n", 0o644)
 	step := func(name string, want exports.Set, adopt []Adopted, proven bool) error {
 		t.Helper()
@@ -374,8 +370,8 @@ func TestRealInstall(t *testing.T) {
 	}
 	// A full disk, and one that is full before exportfs is done.
 	for size, right := range map[string]func(error) bool{
-		"4k":  isFileError,
-		"20k": isRestored,
+		"8k":  isFileError,
+		"32k": isRestored,
 	} {
 		if err := syscall.Mount("tmpfs", filepath.Dir(exportfs.Etab), "tmpfs", 0, "size="+size); err != nil {
 			t.Fatal(err)
@@ -383,7 +379,7 @@ func TestRealInstall(t *testing.T) {
 		if _, err := exportfs.Reload(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		fill := strings.Repeat("x", map[string]int{"4k": 2000, "20k": 4000}[size])
+		fill := strings.Repeat("x", map[string]int{"8k": 2000, "32k": 4000}[size])
 		write(t, filepath.Dir(exportfs.Etab)+"/fill", fill, 0o644)
 		small := readTable(t, exportfs.Etab)
 		var lines []string
@@ -391,9 +387,9 @@ func TestRealInstall(t *testing.T) {
 			lines = append(lines, fmt.Sprintf("%s/a 10.0.1.%d%s", dir, i, options))
 		}
 		c := set(t, lines...)
-		if size == "20k" {
+		if size == "32k" {
 			// The check for room would refuse more than this.
-			exportfs.Path = script(t, "head -c 20000 /dev/zero >"+filepath.Dir(exportfs.Etab)+"/fill 2>/dev/null; "+realExportfs+` "$@"; rc=$?; rm `+filepath.Dir(exportfs.Etab)+"/fill; exit $rc")
+			exportfs.Path = script(t, "grep -q 10.0.1.0 "+f.Path+" && head -c 40000 /dev/zero >"+filepath.Dir(exportfs.Etab)+"/fill 2>/dev/null; "+realExportfs+` "$@"; rc=$?; rm `+filepath.Dir(exportfs.Etab)+"/fill; exit $rc")
 		}
 		_, err := Install(t.Context(), Change{File: f, Old: load(t, f), Text: marshal(t, c), Want: c, Exportfs: exportfs})
 		exportfs.Path = realExportfs
@@ -404,7 +400,7 @@ func TestRealInstall(t *testing.T) {
 		if !bytes.Equal(load(t, f).Text, text) {
 			t.Errorf("%s: the file changed", size)
 		}
-		if size == "4k" && !maps.Equal(readTable(t, exportfs.Etab), small) {
+		if !maps.Equal(readTable(t, exportfs.Etab), small) {
 			t.Errorf("%s: the table changed", size)
 		}
 		if err := syscall.Unmount(filepath.Dir(exportfs.Etab), 0); err != nil {
@@ -423,4 +419,275 @@ func readTable(t *testing.T, path string) Table {
 		t.Fatal(err)
 	}
 	return table
+}
+
+// realHost is this host, inside of insideHost. There nfs.conf names the directory
+// of the table.
+func realHost() (File, Exportfs) {
+	return File{"/etc/exports.d/nfs.exports"}, Exportfs{Path: realExportfs, Etab: stateDir + "/etab", Timeout: time.Minute}
+}
+
+// realChange is a change from what there is to want.
+func realChange(t *testing.T, want exports.Set) Change {
+	t.Helper()
+	f, exportfs := realHost()
+	foreign, err := ReadForeign("/etc/exports", f.Path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Change{File: f, Old: load(t, f), Text: marshal(t, want), Want: want, Foreign: foreign, Exportfs: exportfs}
+}
+
+// What the real exportfs does on a disk that fails it, and what Install makes of
+// that. Each time there is a change to make.
+func TestRealFaults(t *testing.T) {
+	if !insideHost(t) {
+		return
+	}
+	dir := sharedDir(t, "a", "b")
+	f, exportfs := realHost()
+	state := filepath.Dir(exportfs.Etab)
+	old := set(t, dir+"/a 10.0.0.1"+options, dir+"/b 10.0.0.1"+options)
+	want := set(t, dir+"/a 10.0.0.2"+options, dir+"/b 10.0.0.1"+options)
+	restored := func(err error) bool { return isRestored(err) }
+	before := func(err error) bool { return isFileError(err) && !isRestored(err) }
+	for _, row := range []struct {
+		name  string
+		make  func(t *testing.T, c *Change)
+		right func(error) bool // nil: it succeeds
+		says  string           // the error, or a warning
+	}{
+		{"nothing is wrong", func(*testing.T, *Change) {}, nil, ""},
+		{"the state directory is read-only", func(t *testing.T, _ *Change) {
+			if err := syscall.Mount("", state, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+				t.Fatal(err)
+			}
+		}, restored, "Read-only file system"},
+		{"another exportfs holds its lock", func(t *testing.T, c *Change) {
+			// It is there, whatever nfs.conf says.
+			lock, err := os.OpenFile(filepath.Join(liveDir, "export-lock"), os.O_RDWR|os.O_CREATE, 0o644)
+			if err == nil {
+				err = syscall.FcntlFlock(lock.Fd(), syscall.F_SETLK, &syscall.Flock_t{Type: syscall.F_WRLCK})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = lock.Close() })
+			c.Exportfs.Timeout = time.Second
+		}, restored, "see whether another exportfs hangs"},
+		{"exportfs may not write a file", func(t *testing.T, c *Change) {
+			c.Exportfs.Path = script(t, "ulimit -c 0; ulimit -f 0; exec "+realExportfs+` "$@"`)
+		}, restored, "exportfs was killed by a signal"},
+		{"exportfs is not installed", func(_ *testing.T, c *Change) { c.Exportfs.Path = "/none" }, is[*ExportfsError], "nfs-kernel-server"},
+		{"the table is a directory", func(t *testing.T, _ *Change) {
+			if err := errors.Join(os.Remove(exportfs.Etab), os.Mkdir(exportfs.Etab, 0o755)); err != nil {
+				t.Fatal(err)
+			}
+		}, before, "it is not a regular file"},
+		{"the table is a FIFO", func(t *testing.T, _ *Change) {
+			if err := errors.Join(os.Remove(exportfs.Etab), mkfifo(exportfs.Etab)); err != nil {
+				t.Fatal(err)
+			}
+		}, before, "it is not a regular file"},
+		{"the table is missing", func(t *testing.T, _ *Change) {
+			if err := os.Remove(exportfs.Etab); err != nil {
+				t.Fatal(err)
+			}
+		}, nil, ""},
+		{"the table is garbage", func(t *testing.T, _ *Change) { write(t, exportfs.Etab, "\x00\n/srv *", 0o644) }, nil, ""},
+		{"the table is cut", func(t *testing.T, _ *Change) {
+			info, err := os.Stat(exportfs.Etab)
+			if err == nil {
+				err = os.Truncate(exportfs.Etab, info.Size()-5)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}, nil, ""},
+		{"another exports file has an option that exportfs rejects", func(t *testing.T, c *Change) {
+			write(t, "/etc/exports.d/a.exports", dir+"/b 10.0.0.9(no_such_option)\n", 0o644)
+			*c = realChange(t, want)
+		}, nil, `unknown keyword "no_such_option"`},
+		{"another exports file has one of our grants", func(t *testing.T, c *Change) {
+			write(t, "/etc/exports.d/a.exports", dir+"/a 10.0.0.2(ro,no_subtree_check)\n", 0o644)
+			*c = realChange(t, want)
+		}, nil, "has the options ro"},
+		{"another exports file is a link to a FIFO", func(t *testing.T, c *Change) {
+			if err := errors.Join(mkfifo("/etc/fifo"), os.Symlink("/etc/fifo", "/etc/exports.d/a.exports")); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := os.Remove("/etc/fifo"); err != nil {
+					t.Error(err)
+				}
+			})
+			*c = realChange(t, want)
+		}, before, "it is a FIFO, on which exportfs would wait for ever"},
+		{"an option that exportfs rejects, unproven", func(t *testing.T, c *Change) {
+			*c = realChange(t, set(t, dir+"/a 10.0.0.1"+options, dir+"/b 10.0.0.2(rw,no_such_option)"))
+		}, restored, `unknown keyword "no_such_option"`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if err := syscall.Mount("tmpfs", state, "tmpfs", 0, "size=1m"); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := syscall.Unmount(state, syscall.MNT_DETACH); err != nil {
+					t.Error(err)
+				}
+				if err := os.Remove("/etc/exports.d/a.exports"); err != nil && !errors.Is(err, os.ErrNotExist) {
+					t.Error(err)
+				}
+			})
+			write(t, f.Path, string(marshal(t, old)), 0o644)
+			if _, err := exportfs.Reload(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			c := realChange(t, want)
+			row.make(t, &c)
+			file, table := load(t, f), tableOrNothing(exportfs.Etab)
+			outcome, err := Install(t.Context(), c)
+			t.Log(err, outcome.Warnings)
+			if row.right == nil {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := load(t, f).Text; !bytes.Equal(got, c.Text) {
+					t.Errorf("the file is %q", got)
+				}
+				if a := readTable(t, exportfs.Etab).Agrees(want, c.Foreign); a.Answer == Disagrees {
+					t.Errorf("the table: %v", a)
+				}
+				if said := strings.Join(outcome.Warnings, "\n"); !strings.Contains(said, row.says) || row.says == "" && said != "" {
+					t.Errorf("warnings %q", said)
+				}
+				return
+			}
+			if !row.right(err) || !strings.Contains(err.Error(), row.says) {
+				t.Errorf("error %v", err)
+			}
+			if got := load(t, f).Text; !bytes.Equal(got, file.Text) {
+				t.Errorf("the file is %q", got)
+			}
+			if got := tableOrNothing(exportfs.Etab); !maps.Equal(got, table) {
+				t.Errorf("the table is %v", got)
+			}
+		})
+	}
+}
+
+// tableOrNothing is a table that may be something else than a file.
+func tableOrNothing(path string) Table {
+	table, err := ReadTable(path)
+	if err != nil {
+		return nil
+	}
+	return table
+}
+
+// applyEnv makes TestRealKills the run that is killed: its value is the number of
+// the set that it installs.
+const applyEnv = "RENDER_TEST_APPLY"
+
+// Kill runs at any moment, also while the real exportfs is at work, and between
+// the file and exportfs.
+func TestRealKills(t *testing.T) {
+	dir := os.Getenv(dirEnv)
+	sets := func() [2]exports.Set {
+		var lines [2][]string
+		for i := range 200 {
+			lines[0] = append(lines[0], fmt.Sprintf("%s/a 10.0.0.%d%s", dir, i, options))
+			lines[1] = append(lines[1], fmt.Sprintf("%s/a 10.0.%d.%d%s", dir, i%2, i, options))
+		}
+		return [2]exports.Set{set(t, lines[0]...), set(t, lines[1]...)}
+	}
+	if text := os.Getenv(applyEnv); text != "" {
+		c := realChange(t, sets()[text[0]-'0'])
+		if strings.HasSuffix(text, "kill") {
+			c.Exportfs.Path = script(t, "kill -9 $PPID\n")
+		}
+		fmt.Println("begins")
+		if _, err := Install(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if !insideHost(t) {
+		return
+	}
+	dir = sharedDir(t, "a")
+	f, exportfs := realHost()
+	both := sets()
+	install := func(i int) {
+		t.Helper()
+		if _, err := Install(t.Context(), realChange(t, both[i])); err != nil {
+			t.Fatal(err)
+		}
+		if a := readTable(t, exportfs.Etab).Agrees(both[i], nil); a.Answer != Agrees || !bytes.Equal(load(t, f).Text, marshal(t, both[i])) {
+			t.Fatalf("not as wanted: %v", a)
+		}
+	}
+	// stage tells which of the sets the file and the table have.
+	stage := func() (file, table int) {
+		t.Helper()
+		file, table = -1, -1
+		text, active := load(t, f).Text, readTable(t, exportfs.Etab)
+		for i, s := range both {
+			if bytes.Equal(text, marshal(t, s)) {
+				file = i
+			}
+			if active.Agrees(s, nil).Answer == Agrees {
+				table = i
+			}
+		}
+		if file < 0 || table < 0 {
+			t.Fatalf("neither old nor new: file %d, table %d\n%s", file, table, text)
+		}
+		return file, table
+	}
+	apply := func(what string) *exec.Cmd {
+		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+t.Name()+"$")
+		cmd.Env = append(os.Environ(), applyEnv+"="+what, dirEnv+"="+dir)
+		return cmd
+	}
+	install(0)
+	cmd := apply("1kill")
+	if output, err := cmd.CombinedOutput(); cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	if file, table := stage(); file != 1 || table != 0 {
+		t.Errorf("killed between the two: file %d, table %d", file, table)
+	}
+	install(1)
+
+	start := time.Now()
+	install(0)
+	whole := time.Since(start)
+	seen := map[string]int{}
+	const kills = 60
+	for i := range kills {
+		to := 1 - i%2
+		cmd := apply(fmt.Sprint(to))
+		output, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err == nil {
+			_, err = output.Read(make([]byte, 1))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for start := time.Now(); time.Since(start) < whole*time.Duration(i)/kills; {
+			// A sleep would be too long for most.
+		}
+		if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // it was killed, or was faster
+		file, table := stage()
+		seen[fmt.Sprintf("file new %t, table new %t", file == to, table == to)]++
+		install(to)
+	}
+	t.Logf("%d kills in %s: %v", kills, whole, seen)
 }
