@@ -7,7 +7,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ERRCHECK = github.com/kisielk/errcheck@v1.30.0
 FUZZTIME ?= 60s
 
-.PHONY: build demo test test-real lint fuzz clean
+.PHONY: build demo test failure-states test-real lint fuzz clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/nfs-exportd .
@@ -16,12 +16,16 @@ build:
 demo: build
 	$(GO) run ./testdata/demo bin/nfs-exportd
 
-# All that needs Go alone. The thousand runs of TestFaults go without the race
-# detector, under which they take minutes; the packages that they run through
-# have the same faults in tests of their own.
+# All that needs Go alone. The thousands of runs of TestFaults and its like go
+# without the race detector, under which they take minutes; the packages that they
+# run through have the same faults in tests of their own.
 test:
-	$(GO) test -race -shuffle=on -skip '^TestFaults$$' ./...
-	$(GO) test -run '^TestFaults$$' .
+	$(GO) test -race -shuffle=on -skip '^TestFaults' ./...
+	$(GO) test -run '^TestFaults' .
+
+# The document of what fails and what happens then, from the tests.
+failure-states:
+	UPDATE=1 $(GO) test -count=1 -run '^TestFaults$$' .
 
 # Keystone, Nova and exportfs as Debian ships them, on loopback and in a mount
 # namespace. Needs root, and installs what is missing.
@@ -36,11 +40,14 @@ lint:
 	$(GO) run $(STATICCHECK) -tags real ./...
 	$(GO) run $(ERRCHECK) -ignoretests ./...
 
-# Every fuzz target for $(FUZZTIME).
+# Every fuzz target for $(FUZZTIME); the first that fails ends it. Hardly anything
+# is minimized, as that takes its time from the search.
 fuzz:
-	set -e; for package in $$($(GO) list ./...); do \
-		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
-			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+	set -e; packages=$$($(GO) list ./...); for package in $$packages; do \
+		targets=$$($(GO) test -list '^Fuzz' $$package); \
+		for target in $$(echo "$$targets" | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package; \
 		done; \
 	done
 

@@ -93,9 +93,9 @@ const introduction = `# What fails, and what happens then
 
 Made by the tests from what they saw; do not edit it, run "make failure-states".
 
-After each run with a failure the exports file and the table of active exports were
-byte for byte as before, unless a line says otherwise. The exit statuses are those
-of nfs-exportd(8).
+After each run that failed, the exports file and the table of active exports were
+byte for byte as before it, unless the line says otherwise. The exit statuses are
+those of nfs-exportd(8).
 `
 
 const introductionToFaults = `
@@ -145,7 +145,7 @@ func (d *document) text() []byte {
 	section := func(title string, rows []failureRow) {
 		fmt.Fprintf(&b, "\n## %s\n\n| what is wrong | exit status | message | what to do |\n| --- | --- | --- | --- |\n", title)
 		for _, row := range rows {
-			fmt.Fprintf(&b, "| %s | %d | %s | %s |\n", cell(row.Fault), row.Status, cell(row.Says), cell(row.Do))
+			fmt.Fprintf(&b, "| %s | %d | %s | %s |\n", cell(row.Fault), row.Status, cell(excerpt(row.Says)), cell(row.Do))
 		}
 	}
 	var unreachable []failureRow
@@ -153,6 +153,16 @@ func (d *document) text() []byte {
 		unreachable = append(unreachable, row.failureRow)
 	}
 	section("The cloud does not answer at all", unreachable)
+	var disk []failureRow
+	for _, row := range diskRows() {
+		disk = append(disk, row.failureRow)
+	}
+	section("The disk, the files of others, and exportfs", disk)
+	var config []failureRow
+	for _, row := range configRows() {
+		config = append(config, row.failureRow)
+	}
+	section("The configuration and the credentials", config)
 	return b.Bytes()
 }
 
@@ -227,6 +237,14 @@ func parts(text string) (message, advice string) {
 		asked[1] = regexp.MustCompile(change.pattern).ReplaceAllString(asked[1], change.to)
 	}
 	return asked[1], asked[2]
+}
+
+// excerpt shows where a part of a message is cut before a path.
+func excerpt(says string) string {
+	if cut := strings.TrimRight(says, " "); cut != says {
+		return cut + " …"
+	}
+	return says
 }
 
 // cell is text for a cell of a table in Markdown.

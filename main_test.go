@@ -92,7 +92,7 @@ func testLookup(_ context.Context, network, host string) ([]netip.Addr, error) {
 			if word == "servfail"+strings.TrimPrefix(network, "ip") {
 				return nil, &net.DNSError{Err: "server misbehaving", Name: host, IsTemporary: true}
 			}
-			if addr, err := netip.ParseAddr(word); err == nil && addr.Is4() == (network == "ip4") {
+			if addr, err := netip.ParseAddr(word); err == nil && (network == "ip" || addr.Is4() == (network == "ip4")) {
 				addrs = append(addrs, addr)
 			}
 		}
@@ -133,6 +133,9 @@ func fakeExportfs(home string, args []string) int {
 		for {
 			if _, err := os.Stat(home + "/exportfs.log.go"); err == nil {
 				break
+			}
+			if _, err := os.Stat(home); err != nil {
+				return 1 // the test has ended
 			}
 			time.Sleep(time.Millisecond)
 		}

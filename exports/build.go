@@ -87,15 +87,12 @@ func (e Evidence) counts(a Address) bool {
 }
 
 // served gives the projects that the inventory shows, in the order of the
-// configuration. Two keys can stand for one project, its id and its name; that
-// project is given once.
+// configuration. A project for which two keys stand, its id and its name, is
+// there twice.
 func (e Evidence) served() []Project {
 	var projects []Project
-	seen := map[string]bool{}
 	for _, p := range e.Config.Served(e.Hosts) {
-		project := e.Inventory.Projects[p.Key]
-		if project.Sight == Shown && !seen[project.ID] {
-			seen[project.ID] = true
+		if project := e.Inventory.Projects[p.Key]; project.Sight == Shown {
 			projects = append(projects, project)
 		}
 	}

@@ -432,6 +432,27 @@ func TestBuildErrorsQuoteHostileIDs(t *testing.T) {
 	}
 }
 
+// TestBuildErrorsName has ids, which people copy from messages: an ordinary one
+// stands there as it is.
+func TestBuildErrorsName(t *testing.T) {
+	for id, want := range map[string]string{
+		"azAZ09-_.:": "(azAZ09-_.:)",
+		"":           `("")`,
+		"a b":        `("a b")`,
+		"a`b":        "(\"a`b\")",
+		"a{b":        `("a{b")`,
+		"a@b":        `("a@b")`,
+		"a[b":        `("a[b")`,
+		"a/b":        `("a/b")`,
+		"a;b":        `("a;b")`,
+	} {
+		_, err := exports.Build(served(project("tools", instance(id, "127.0.0.1"))))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s in it", id, err, want)
+		}
+	}
+}
+
 // TestBuildIgnoresOrder has the ties that a stable sort alone would leave to
 // the order of its input.
 func TestBuildIgnoresOrder(t *testing.T) {

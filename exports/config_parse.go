@@ -1,20 +1,20 @@
 package exports
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"net/netip"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/xrash/smetrics"
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v4"
 )
 
 const (
@@ -27,6 +27,10 @@ const (
 	maxProblems = 50
 	maxField    = 200
 	maxMessage  = 600
+	maxQuoted   = 80
+	// maxLine is longer than any name or path. With aliases a long text costs as
+	// often as it is referred to.
+	maxLine = 4096
 	// maxToken is what exportfs(8) reads of one CLIENT(OPTIONS), see
 	// getexportent in nfs-utils' support/nfs/exports.c.
 	maxToken = 511
@@ -40,20 +44,20 @@ const (
 // ParseConfig reads a configuration file, nfs-mounts.yaml(5). Unknown keys are
 // errors. It gives all problems at once, as a *ConfigError.
 func ParseConfig(text []byte) (*Config, error) {
-	root, err := parseYAML(text)
-	if err != nil {
-		return nil, err
-	}
 	p := parser{}
+	root := p.document(text)
+	if root == nil {
+		return nil, p.err()
+	}
 	config := &Config{
 		Options:   DefaultOptions,
 		OpenStack: OpenStack{Domain: DefaultDomain, Listing: ListingAuto},
 		Limits:    Limits{MaxRemoved: DefaultMaxRemoved, MaxRemovedPercent: DefaultMaxRemovedPercent},
 	}
-	top := p.mapping(root, "", "public", "private", "maintenance", "openstack", "exports", "safety")
+	top := p.mapping(root, "", levelTop)
 	// What a project's options default to must be known before the projects.
 	if section, ok := top["exports"]; ok {
-		fields := p.mapping(section, "exports", "options")
+		fields := p.mapping(section, "exports", levelExports)
 		if node, ok := fields["options"]; ok {
 			config.Options = p.options(node, "exports.options")
 		}
@@ -83,29 +87,26 @@ func ParseMaintenance(node *yaml.Node) (Maintenance, error) {
 	return m, p.err()
 }
 
-// parseYAML gives the top node of a file that must hold exactly one document.
-func parseYAML(text []byte) (*yaml.Node, error) {
-	fail := func(line int, format string, args ...any) (*yaml.Node, error) {
-		return nil, &ConfigError{Problems: []Problem{{Line: line, Message: fmt.Sprintf(format, args...)}}}
-	}
-	if len(text) > maxConfigSize {
-		return fail(0, "the file has more than %d bytes: is this the right file?", maxConfigSize)
-	}
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	var document yaml.Node
-	switch err := decoder.Decode(&document); {
-	case errors.Is(err, io.EOF):
-		return fail(0, "the file is empty")
-	case err != nil:
-		return fail(0, "%s", strings.TrimPrefix(err.Error(), "yaml: "))
-	}
-	switch err := decoder.Decode(new(yaml.Node)); {
-	case err == nil:
-		return fail(0, `the file holds more than one document: take out the "---" between them`)
-	case !errors.Is(err, io.EOF):
-		return fail(0, "%s", strings.TrimPrefix(err.Error(), "yaml: "))
-	}
-	return document.Content[0], nil
+// level is a place in the file that has keys of its own.
+type level string
+
+const (
+	levelTop         level = "at the top of the file"
+	levelProject     level = "under a project of private"
+	levelMaintenance level = "under maintenance"
+	levelOpenStack   level = "under openstack"
+	levelExports     level = "under exports"
+	levelSafety      level = "under safety"
+)
+
+// knownKeys are the keys of each level, in the order of nfs-mounts.yaml(5).
+var knownKeys = map[level][]string{
+	levelTop:         {"public", "private", "maintenance", "openstack", "exports", "safety"},
+	levelProject:     {"gid", "mounts", "options"},
+	levelMaintenance: {"reason", "until"},
+	levelOpenStack:   {"cloud", "credentials", "domain", "regions", "networks", "listing"},
+	levelExports:     {"options"},
+	levelSafety:      {"max_removed", "max_removed_percent"},
 }
 
 // parser collects problems while it walks a YAML document.
@@ -145,12 +146,39 @@ func shorten(text string, most int) string {
 	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
+// document gives the top node of the file, or nil with a problem.
+func (p *parser) document(text []byte) *yaml.Node {
+	if len(text) > maxConfigSize {
+		p.problem(new(yaml.Node), "", "the file has more than %d bytes: is this the right file?", maxConfigSize)
+		return nil
+	}
+	root, err := ParseDocument(text)
+	if syntax, ok := errors.AsType[*SyntaxError](err); ok {
+		where := &yaml.Node{Line: syntax.Line}
+		syntax.Line = 0
+		p.problem(where, "", "%s", syntax)
+	}
+	return root
+}
+
 // resolve follows an alias.
-func (p *parser) resolve(node *yaml.Node) *yaml.Node {
+func resolve(node *yaml.Node) *yaml.Node {
 	for node.Kind == yaml.AliasNode {
 		node = node.Alias
 	}
 	return node
+}
+
+// untagged gives what a node stands for, and whether YAML alone says what it
+// is: with a tag of the file's own, other readers make something else of it.
+func (p *parser) untagged(node *yaml.Node, field string) (*yaml.Node, bool) {
+	node = resolve(node)
+	plain := map[yaml.Kind]string{yaml.ScalarNode: "!!str", yaml.MappingNode: "!!map", yaml.SequenceNode: "!!seq"}
+	if node.Style&yaml.TaggedStyle != 0 && node.Tag != plain[node.Kind] {
+		p.problem(node, field, "has the tag %q, which is not understood here: take it out", shorten(node.Tag, maxQuoted))
+		return node, false
+	}
+	return node, true
 }
 
 // count reports whether the file is of a size that can be meant: a few aliases
@@ -164,28 +192,56 @@ func (p *parser) count(node *yaml.Node) bool {
 	return !p.tooLarge
 }
 
-// mapping gives the values of a mapping by their keys. With known keys given,
-// all others are problems.
-func (p *parser) mapping(node *yaml.Node, field string, known ...string) map[string]*yaml.Node {
+// mapping gives the values of a mapping by their keys. All keys but those that
+// a level knows are problems.
+func (p *parser) mapping(node *yaml.Node, field string, at level) map[string]*yaml.Node {
 	values := map[string]*yaml.Node{}
 	p.pairs(node, field, func(key *yaml.Node, value *yaml.Node) {
-		if !slices.Contains(known, key.Value) {
-			if len(p.problems) == maxProblems {
-				p.more++
-				return
-			}
-			message := fmt.Sprintf("unknown key %q", key.Value)
-			if near := nearest(key.Value, known); near != "" {
-				message += fmt.Sprintf(", did you mean %q?", near)
-			} else {
-				message += fmt.Sprintf(": known here are %s", strings.Join(known, ", "))
-			}
-			p.problem(key, field, "%s", message)
-			return
+		switch {
+		case slices.Contains(knownKeys[at], key.Value):
+			values[key.Value] = value
+		case len(p.problems) == maxProblems:
+			p.more++ // without the search for a near key, which takes its time
+		default:
+			p.problem(key, field, "unknown key %q%s", shorten(key.Value, maxQuoted), instead(key.Value, at))
 		}
-		values[key.Value] = value
 	})
 	return values
+}
+
+// instead says which key was most likely meant by an unknown one, and where it
+// belongs.
+func instead(word string, at level) string {
+	elsewhere := func(find func(known []string) string) (key, places string) {
+		for _, other := range slices.Sorted(maps.Keys(knownKeys)) {
+			found := find(knownKeys[other])
+			switch {
+			case found == "" || other == at:
+			case key == "":
+				key, places = found, string(other)
+			case key == found:
+				places += " or " + string(other)
+			}
+		}
+		return key, places
+	}
+	near := func(known []string) string { return Nearest(word, known) }
+	exact := func(known []string) string {
+		if slices.Contains(known, word) {
+			return word
+		}
+		return ""
+	}
+	if _, places := elsewhere(exact); places != "" {
+		return ": it belongs " + places
+	}
+	if key := near(knownKeys[at]); key != "" {
+		return fmt.Sprintf(", did you mean %q?", key)
+	}
+	if key, places := elsewhere(near); key != "" {
+		return fmt.Sprintf(", did you mean %q, which belongs %s?", key, places)
+	}
+	return ": known here are " + strings.Join(knownKeys[at], ", ")
 }
 
 // pairs calls visit with each key and value of a mapping whose keys are plain
@@ -194,8 +250,8 @@ func (p *parser) pairs(node *yaml.Node, field string, visit func(key, value *yam
 	if node == nil {
 		return
 	}
-	node = p.resolve(node)
-	if node.Tag == "!!null" {
+	node, ok := p.untagged(node, field)
+	if !ok || node.Tag == "!!null" {
 		return
 	}
 	if node.Kind != yaml.MappingNode {
@@ -204,25 +260,33 @@ func (p *parser) pairs(node *yaml.Node, field string, visit func(key, value *yam
 	}
 	seen := make(map[string]int, len(node.Content)/2)
 	for i := 0; i+1 < len(node.Content); i += 2 {
-		key, value := node.Content[i], node.Content[i+1]
-		at := key
-		key = p.resolve(key)
+		at, value := node.Content[i], node.Content[i+1]
 		if !p.count(at) {
 			return
 		}
-		if key.Tag == "!!merge" {
+		key, ok := p.untagged(at, field)
+		switch {
+		case !ok:
+			continue
+		case key.Tag == "!!merge":
 			p.problem(at, field, `merge keys ("<<") are not supported: write the keys out`)
 			continue
-		}
-		if key.Kind != yaml.ScalarNode || key.Tag == "!!null" || key.Value == "" {
+		case key.Kind != yaml.ScalarNode:
 			p.problem(at, field, "a key must be plain text, not %s", kind(key))
+			continue
+		case key.Tag == "!!null" || key.Value == "":
+			p.problem(at, field, `a key must be plain text, not nothing: if a project has this name, write its id, or the name in quotes`)
+			continue
+		case strings.ContainsFunc(key.Value, unicode.IsControl):
+			p.problem(at, field, "key %q has a control character", shorten(key.Value, maxQuoted))
 			continue
 		}
 		if first, ok := seen[key.Value]; ok {
-			p.problem(at, field, "key %q is there twice, first in line %d", key.Value, first)
+			p.problem(at, field, "key %q is there twice, first in line %d", shorten(key.Value, maxQuoted), first)
 			continue
 		}
 		seen[key.Value] = at.Line
+		// The value alone counts: a project may be called 0123 or true.
 		visit(&yaml.Node{Kind: yaml.ScalarNode, Tag: key.Tag, Value: key.Value, Line: at.Line}, value)
 	}
 }
@@ -248,7 +312,10 @@ func kind(node *yaml.Node) string {
 
 // text gives a plain value that is neither empty nor a truth value.
 func (p *parser) text(node *yaml.Node, field string) (string, bool) {
-	node = p.resolve(node)
+	node, ok := p.untagged(node, field)
+	if !ok {
+		return "", false
+	}
 	if node.Kind != yaml.ScalarNode || node.Tag == "!!null" || node.Tag == "!!bool" {
 		p.problem(node, field, "must be text, not %s", kind(node))
 		return "", false
@@ -260,8 +327,31 @@ func (p *parser) text(node *yaml.Node, field string) (string, bool) {
 	return node.Value, true
 }
 
-func (p *parser) texts(node *yaml.Node, field string) []string {
-	node = p.resolve(node)
+// line gives a text on one line that is the same to all who read it.
+func (p *parser) line(node *yaml.Node, field string) (string, bool) {
+	text, ok := p.text(node, field)
+	switch {
+	case !ok:
+		return "", false
+	case len(text) > maxLine:
+		p.problem(resolve(node), field, "has more than %d characters", maxLine)
+		return "", false
+	case strings.ContainsFunc(text, unicode.IsControl):
+		p.problem(resolve(node), field, "%q has a control character", shorten(text, maxQuoted))
+		return "", false
+	case strings.TrimSpace(text) != text:
+		p.problem(resolve(node), field, "%q has a space at its start or its end: take it out", shorten(text, maxQuoted))
+		return "", false
+	}
+	return text, true
+}
+
+// lines gives a list of such texts, each once.
+func (p *parser) lines(node *yaml.Node, field string) []string {
+	node, ok := p.untagged(node, field)
+	if !ok {
+		return nil
+	}
 	if node.Kind != yaml.SequenceNode {
 		p.problem(node, field, "must be a list, not %s", kind(node))
 		return nil
@@ -272,11 +362,11 @@ func (p *parser) texts(node *yaml.Node, field string) []string {
 		if !p.count(item) {
 			break
 		}
-		value, ok := p.text(item, fmt.Sprintf("%s[%d]", field, i))
+		value, ok := p.line(item, fmt.Sprintf("%s[%d]", field, i))
 		switch {
 		case !ok:
 		case seen[value]:
-			p.problem(item, field, "%q is there twice", value)
+			p.problem(item, field, "%q is there twice", shorten(value, maxQuoted))
 		default:
 			seen[value] = true
 			values = append(values, value)
@@ -290,15 +380,25 @@ func (p *parser) texts(node *yaml.Node, field string) []string {
 
 // number gives a whole number from 0 to most.
 func (p *parser) number(node *yaml.Node, field string, most int) (int, bool) {
-	node = p.resolve(node)
+	node, ok := p.untagged(node, field)
+	if !ok {
+		return 0, false
+	}
 	// YAML 1.1 reads 010 as 8 and 1_0 as 10; only what all readers agree on is
 	// taken.
 	n, err := strconv.Atoi(node.Value)
-	if node.Kind != yaml.ScalarNode || node.Tag != "!!int" || err != nil || strconv.Itoa(n) != node.Value || n < 0 || n > most {
-		p.problem(node, field, "must be a whole number from 0 to %d", most)
-		return 0, false
+	if node.Kind == yaml.ScalarNode && node.Tag == "!!int" && err == nil && strconv.Itoa(n) == node.Value && n >= 0 && n <= most {
+		return n, true
 	}
-	return n, true
+	got := kind(node)
+	if node.Kind == yaml.ScalarNode && node.Value != "" {
+		got = strconv.Quote(shorten(node.Value, maxQuoted))
+	}
+	if node.Tag == "!!str" && node.Kind == yaml.ScalarNode {
+		got = "the text " + got
+	}
+	p.problem(node, field, "must be a whole number from 0 to %d, in decimal digits alone and without quotes, not %s", most, got)
+	return 0, false
 }
 
 func (p *parser) public(section *yaml.Node) []PublicLine {
@@ -466,8 +566,35 @@ func (p *parser) options(node *yaml.Node, field string) string {
 		p.problem(node, field, "%s", err)
 	} else if len(options) > maxToken-maxAddress-len("()") {
 		p.problem(node, field, "has more characters than exportfs reads")
+	} else if one, other := contradiction(options); one != "" {
+		p.problem(node, field, "%q and %q contradict each other: take one of them out", one, other)
 	}
 	return options
+}
+
+// opposites are the options of exports(5) of which one undoes the other.
+var opposites = map[string]string{
+	"ro": "rw", "insecure": "secure", "async": "sync", "hide": "nohide", "nocrossmnt": "crossmnt", "no_wdelay": "wdelay",
+	"no_root_squash": "root_squash", "all_squash": "no_all_squash", "subtree_check": "no_subtree_check",
+	"insecure_locks": "secure_locks", "no_auth_nlm": "auth_nlm", "no_acl": "acl", "no_pnfs": "pnfs",
+}
+
+// contradiction gives two options of which exportfs(8) would silently take the
+// last one. Behind each sec= some may be set anew, so that starts over.
+func contradiction(options string) (string, string) {
+	seen := map[string]bool{}
+	for option := range strings.SplitSeq(options, ",") {
+		if strings.HasPrefix(option, "sec=") {
+			clear(seen)
+		}
+		seen[option] = true
+		for one, other := range opposites {
+			if (option == one || option == other) && seen[one] && seen[other] {
+				return one, other
+			}
+		}
+	}
+	return "", ""
 }
 
 func (p *parser) private(section *yaml.Node, options string) []ProjectConfig {
@@ -476,7 +603,7 @@ func (p *parser) private(section *yaml.Node, options string) []ProjectConfig {
 	p.pairs(section, "private", func(key, value *yaml.Node) {
 		field := "private." + key.Value
 		project := ProjectConfig{Key: key.Value, Options: options, Line: key.Line}
-		fields := p.mapping(value, field, "gid", "mounts", "options")
+		fields := p.mapping(value, field, levelProject)
 		if node, ok := fields["gid"]; ok {
 			if gid, ok := p.number(node, field+".gid", 1<<32-2); ok {
 				if other, ok := gids[gid]; ok {
@@ -499,32 +626,72 @@ func (p *parser) private(section *yaml.Node, options string) []ProjectConfig {
 }
 
 func (p *parser) mount(key, value *yaml.Node, field string) (Mount, bool) {
-	node := p.resolve(value)
-	if node.Kind == yaml.ScalarNode && node.Tag == "!!bool" {
+	node, ok := p.untagged(value, field)
+	if !ok || node.Kind == yaml.ScalarNode && node.Tag == "!!bool" {
 		return Mount{}, false
 	}
-	text, ok := p.text(value, field)
+	if node.Kind != yaml.ScalarNode || node.Tag == "!!null" {
+		p.problem(value, field, "must be HOST:/PATH, true or false, not %s", kind(node))
+		return Mount{}, false
+	}
+	text, ok := p.line(value, field)
 	if !ok {
 		return Mount{}, false
 	}
-	host, raw, ok := strings.Cut(text, ":/")
-	if !ok {
-		p.problem(value, field, "%q is not HOST:/PATH, nor true or false", text)
-		return Mount{}, false
-	}
-	if host, ok = mountHost(host); !ok {
-		p.problem(value, field, "%q does not start with a host name or an address", text)
-		return Mount{}, false
-	}
-	clean, err := cleanPath("/" + raw)
-	if err == nil && clean == "/" {
-		err = errors.New("this would export the root directory of the server: name a directory")
-	}
+	host, path, err := parseMount(text)
 	if err != nil {
 		p.problem(value, field, "%s", err)
 		return Mount{}, false
 	}
-	return Mount{Key: key.Value, Host: host, Path: clean, Line: value.Line}, true
+	return Mount{Key: key.Value, Host: host, Path: path, Line: value.Line}, true
+}
+
+// parseMount takes the HOST:/PATH of a project apart.
+func parseMount(text string) (host, path string, err error) {
+	quoted := strconv.Quote(shorten(text, maxQuoted))
+	host, raw, ok := strings.Cut(text, ":/")
+	if !ok {
+		return "", "", fmt.Errorf("%s is not HOST:/PATH, nor true or false", quoted)
+	}
+	if strings.Contains(raw, ":/") {
+		return "", "", fmt.Errorf("%s is more than one mount: give each a name of its own", quoted)
+	}
+	// A host may have the name nfs, and HOST://PATH is in use: what is a scheme
+	// is the one thing that cannot be told from a host.
+	if strings.HasPrefix(raw, "/") && slices.Contains(schemes, strings.ToLower(host)) {
+		return "", "", fmt.Errorf("%s looks like a URL: write HOST:/PATH", quoted)
+	}
+	canonical, ok := mountHost(host)
+	if !ok {
+		return "", "", fmt.Errorf("%s does not start with a host name or an address%s", quoted, hostMistake(host))
+	}
+	path, err = cleanPath("/" + raw)
+	if err == nil && path == "/" {
+		err = errors.New("this would export the root directory of the server: name a directory")
+	}
+	return canonical, path, err
+}
+
+// schemes are those of URLs that stand where a mount is meant.
+var schemes = []string{"http", "https", "ftp", "ssh", "sftp", "nfs", "nfs4", "file", "smb", "cifs", "rsync"}
+
+// hostMistake says what is wrong with the host of a mount, if it is usual.
+func hostMistake(host string) string {
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	_, port, found := strings.Cut(host, ":")
+	switch {
+	case strings.Contains(host, "@"):
+		return ": take out what is before the @"
+	case strings.ContainsAny(host, "*?"):
+		return ": name one server, without wildcards"
+	case err == nil && (addr.IsUnspecified() || addr.IsMulticast()):
+		return ": no server has this one"
+	case err == nil && addr.Zone() != "":
+		return ": take out the zone"
+	case found && strings.Trim(port, "0123456789") == "":
+		return ": take out the port"
+	}
+	return ""
 }
 
 // mountHost gives the host of a mount in its one form: a name, or an address,
@@ -537,7 +704,8 @@ func mountHost(text string) (string, bool) {
 		}
 	}
 	if addr, err := netip.ParseAddr(bare); err == nil && addr.Zone() == "" {
-		return addr.Unmap().String(), !bracket || addr.Is6()
+		plain := addr.Unmap()
+		return plain.String(), (!bracket || addr.Is6()) && !plain.IsUnspecified() && !plain.IsMulticast()
 	}
 	if bracket || isNumeric(text) {
 		return "", false
@@ -570,13 +738,15 @@ func (p *parser) maintenance(node *yaml.Node) Maintenance {
 	if node == nil {
 		return Maintenance{}
 	}
-	node = p.resolve(node)
+	node, ok := p.untagged(node, field)
 	switch {
+	case !ok:
+		return Maintenance{}
 	case node.Kind == yaml.MappingNode:
 		m := Maintenance{On: true}
-		fields := p.mapping(node, field, "reason", "until")
+		fields := p.mapping(node, field, levelMaintenance)
 		if reason, ok := fields["reason"]; ok {
-			m.Reason, _ = p.text(reason, field+".reason")
+			m.Reason = p.reason(reason, field+".reason")
 		}
 		if until, ok := fields["until"]; ok {
 			text, ok := p.text(until, field+".until")
@@ -602,30 +772,51 @@ func (p *parser) maintenance(node *yaml.Node) Maintenance {
 		switch strings.ToLower(node.Value) {
 		case "yes", "no", "on", "off", "y", "n", "true", "false", "":
 			p.problem(node, field, "%q is ambiguous: write true or false, without quotes", node.Value)
+			return Maintenance{}
 		}
-		return Maintenance{On: true, Reason: node.Value}
+		return Maintenance{On: true, Reason: p.reason(node, field)}
 	}
 }
 
+// reason gives a text for people, which may be folded over lines, on one line.
+func (p *parser) reason(node *yaml.Node, field string) string {
+	text, ok := p.text(node, field)
+	if !ok {
+		return ""
+	}
+	text = strings.Join(strings.Fields(text), " ")
+	switch {
+	case text == "":
+		p.problem(resolve(node), field, "must not be empty")
+	case strings.ContainsFunc(text, unicode.IsControl):
+		p.problem(resolve(node), field, "%q has a control character", shorten(text, maxQuoted))
+	}
+	return text
+}
+
 func (p *parser) openStack(section *yaml.Node, o *OpenStack) {
-	fields := p.mapping(section, "openstack", "cloud", "credentials", "domain", "regions", "networks", "listing")
+	fields := p.mapping(section, "openstack", levelOpenStack)
 	text := func(key string, target *string) {
 		if node, ok := fields[key]; ok {
-			*target, _ = p.text(node, "openstack."+key)
+			*target, _ = p.line(node, "openstack."+key)
 		}
 	}
 	texts := func(key string, target *[]string) {
 		if node, ok := fields[key]; ok {
-			*target = p.texts(node, "openstack."+key)
+			*target = p.lines(node, "openstack."+key)
 		}
 	}
 	text("cloud", &o.Cloud)
 	text("credentials", &o.Credentials)
+	if o.Credentials != "" && !path.IsAbs(o.Credentials) {
+		p.problem(resolve(fields["credentials"]), "openstack.credentials",
+			"%q does not start with a slash: which file that is would depend on where the program is started", shorten(o.Credentials, maxQuoted))
+	}
 	text("domain", &o.Domain)
 	texts("regions", &o.Regions)
 	texts("networks", &o.Networks)
 	if node, ok := fields["listing"]; ok {
-		text, ok := p.text(node, "openstack.listing")
+		text, ok := p.line(node, "openstack.listing")
 		o.Listing = Listing(text)
 		if ok && !slices.Contains([]Listing{ListingAuto, ListingAllProjects, ListingPerProject}, o.Listing) {
 			p.problem(node, "openstack.listing", "%q is not one of %s, %s and %s", text, ListingAuto, ListingAllProjects, ListingPerProject)
@@ -634,7 +825,7 @@ func (p *parser) openStack(section *yaml.Node, o *OpenStack) {
 }
 
 func (p *parser) limits(section *yaml.Node, l *Limits) {
-	fields := p.mapping(section, "safety", "max_removed", "max_removed_percent")
+	fields := p.mapping(section, "safety", levelSafety)
 	if node, ok := fields["max_removed"]; ok {
 		l.MaxRemoved, _ = p.number(node, "safety.max_removed", 1<<31-1)
 	}
@@ -657,14 +848,30 @@ func (p *parser) publicAgree(lines []PublicLine) {
 	}
 }
 
-// nearest gives the known word that a mistyped one was most likely meant to
+// Nearest gives the known word that a mistyped one was most likely meant to
 // be, or nothing.
-func nearest(word string, known []string) string {
+func Nearest(word string, known []string) string {
+	word = strings.ToLower(word)
 	best, distance := "", 3
 	for _, k := range known {
-		if d := smetrics.WagnerFischer(strings.ToLower(word), k, 1, 1, 1); d < distance && d < len(k) {
+		lower := strings.ToLower(k)
+		if diff := len(word) - len(lower); diff > 2 || diff < -2 {
+			continue // without the work
+		}
+		d := smetrics.WagnerFischer(word, lower, 1, 1, 1)
+		if parts(word) == parts(lower) {
+			d = 1 // removed_max
+		}
+		if d < distance && d <= max(1, len(k)/3) {
 			best, distance = k, d
 		}
 	}
 	return best
+}
+
+// parts gives the parts of a word in an order that does not hang on theirs.
+func parts(word string) string {
+	words := strings.FieldsFunc(word, func(r rune) bool { return strings.ContainsRune("_-. ", r) })
+	slices.Sort(words)
+	return strings.Join(words, "_")
 }

@@ -67,12 +67,10 @@ type Address struct {
 func (i Inventory) Join(second Inventory) Inventory {
 	joined := Inventory{Projects: maps.Clone(i.Projects), IDs: i.IDs}
 	for key, again := range second.Projects {
-		project, ok := joined.Projects[key]
-		if !ok || project.ID != again.ID {
-			continue
+		if project, ok := joined.Projects[key]; ok && project.ID == again.ID {
+			project.Instances = slices.Concat(project.Instances, again.Instances)
+			joined.Projects[key] = project
 		}
-		project.Instances = slices.Concat(project.Instances, again.Instances)
-		joined.Projects[key] = project
 	}
 	return joined
 }

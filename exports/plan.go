@@ -263,7 +263,7 @@ func (j *judge) mount(g Grant) mounted {
 			}
 			where := j.Hosts[m.Host].Where
 			rank := ranks[where]
-			if rank > 0 && j.Inventory.Projects[p.Key].Sight != Hidden {
+			if j.Inventory.Projects[p.Key].Sight != Hidden {
 				rank++
 			}
 			if rank > bestRank {

@@ -43,7 +43,7 @@ var laws = map[string]law{
 var pureImports = []string{
 	"bytes", "cmp", "encoding/binary", "encoding/hex", "errors", "fmt", "hash/fnv", "crypto/sha256", "io", "iter", "maps", "math", "math/bits",
 	"net/netip", "path", "regexp", "slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8",
-	"gopkg.in/yaml.v3", "github.com/xrash/smetrics",
+	"go.yaml.in/yaml/v4", "github.com/xrash/smetrics",
 }
 
 // impure is what a pure package must not take out of a package that it may
@@ -183,7 +183,7 @@ func TestImportLawCanBeBroken(t *testing.T) {
 		dir, name, source string
 		want              int
 	}{
-		{"exports", "a.go", `import ("fmt"; "net/netip"; "time"; "gopkg.in/yaml.v3"); var t time.Time; var s = fmt.Sprint(netip.Addr{}, yaml.Node{})`, 0},
+		{"exports", "a.go", `import ("fmt"; "net/netip"; "time"; "go.yaml.in/yaml/v4"); var t time.Time; var s = fmt.Sprint(netip.Addr{}, yaml.Node{})`, 0},
 		{"exports", "a.go", `import "os"`, 1},
 		{"exports", "a.go", `import "os/exec"`, 1},
 		{"exports", "a.go", `import "net"`, 1},

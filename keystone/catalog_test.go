@@ -8,9 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"nfs-exportd/keystone/keystonetest"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/keystone/keystonetest"
 )
 
 func TestVersionedCompute(t *testing.T) {
@@ -77,6 +78,30 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
+// TestRegionOfEndpoint has catalogs of one endpoint, which names its region by
+// region_id or, as old ones do, by region.
+func TestRegionOfEndpoint(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ id, name, want string }{
+		{"R", "R", "https://n/v2.1"},
+		{"R", "another", "https://n/v2.1"},
+		{"R", "", "https://n/v2.1"},
+		{"", "R", "https://n/v2.1"},
+		{"another", "R", ""},
+		{"", "another", ""},
+		{"", "", ""},
+	} {
+		c := &Client{creds: Credentials{AuthURL: "https://k/v3", Interface: "public"}, hosts: &hosts{known: map[string]bool{}}}
+		with := &token{catalog: []tokens.CatalogEntry{{Type: "compute", Endpoints: []tokens.Endpoint{
+			{Interface: "public", RegionID: test.id, Region: test.name, URL: "https://n"},
+		}}}}
+		got, err := c.computeURL(with, "R")
+		if got != test.want || (err == nil) != (test.want != "") {
+			t.Errorf("region_id %q, region %q: %q, %v, want %q", test.id, test.name, got, err, test.want)
+		}
+	}
+}
+
 func TestOnlyConfiguredRegions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -84,6 +109,29 @@ func TestOnlyConfiguredRegions(t *testing.T) {
 	got := w.mustRead(t, Wanted{Keys: []string{"tools"}}).Projects["tools"].Instances
 	if len(got) != 1 || got[0].Region != "RegionTwo" || w.Count(keystonetest.Regions) != 0 {
 		t.Errorf("%v\n%v", got, w.Requests())
+	}
+}
+
+// TestLongAnswers: of a success all is read, and of a refusal only as much as a
+// message can need.
+func TestLongAnswers(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat(" ", maxErrorBody)
+	for _, test := range []struct {
+		status     int
+		body, want string
+		says       bool
+	}{
+		{200, `{"regions":[{"id":"RegionOne"}],"links":{"next":null}}` + long, "complete", false},
+		{403, `{"error":{"message":"not you"}}`, "refused", true},
+		{403, `{"error":{"message":"not you` + long + `"}}`, "refused", false},
+	} {
+		w := newWorld(t)
+		w.Inject(keystonetest.Fault{Kind: keystonetest.Regions, Do: keystonetest.Answer(test.status, test.body)})
+		_, err := w.read(t.Context(), Wanted{Keys: []string{"tools"}})
+		if class(err) != test.want || err != nil && strings.Contains(err.Error(), "not you") != test.says {
+			t.Errorf("%d with %d bytes: %s, want %s: %v", test.status, len(test.body), class(err), test.want, err)
+		}
 	}
 }
 

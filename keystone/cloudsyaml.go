@@ -1,6 +1,7 @@
 package keystone
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,7 +10,9 @@ import (
 	"slices"
 	"strings"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v4"
+
+	"nfs-exportd/exports"
 )
 
 // fromCloudsYAML reads one cloud of a clouds.yaml and of the secure.yaml beside
@@ -28,30 +31,28 @@ func fromCloudsYAML(cloud string, getenv func(string) string) (Credentials, erro
 		return Credentials{}, unusable(source, err, "")
 	}
 	source += " of " + path
-	entry, mode, err := cloudEntry(path, cloud)
+	entry, info, err := cloudEntry(path, cloud)
 	if err != nil {
-		return Credentials{}, unusable(source, err, "")
+		return Credentials{}, unusable(source, err, cmp.Or(nextStep(err), ofClouds))
 	}
 	if entry == nil {
-		return Credentials{}, unusable(source, errors.New("there is no such cloud"), "check --os-cloud, OS_CLOUD and openstack.cloud")
+		return Credentials{}, unusable(source, noCloud(path, cloud), "check --os-cloud, OS_CLOUD and openstack.cloud")
 	}
-	warnings := readableByAll(path, mode)
+
+	warnings := exposed(path, info, entry.hasSecret(), os.Geteuid(), os.Getegid())
 
 	securePath := getenv("OS_CLIENT_SECURE_FILE")
 	if securePath == "" {
 		securePath = filepath.Join(filepath.Dir(path), "secure.yaml")
 	}
-	secure, secureMode, err := cloudEntry(securePath, cloud)
+	secure, secureInfo, err := cloudEntry(securePath, cloud)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && getenv("OS_CLIENT_SECURE_FILE") == "":
 	case err != nil:
-		return Credentials{}, unusable(securePath, err, "")
+		return Credentials{}, unusable(securePath, err, cmp.Or(nextStep(err), ofClouds))
 	case secure != nil:
-		if !entry.hasSecret() {
-			warnings = nil
-		}
+		warnings = append(warnings, exposed(securePath, secureInfo, secure.hasSecret(), os.Geteuid(), os.Getegid())...)
 		entry = secure.over(entry)
-		warnings = append(warnings, readableByAll(securePath, secureMode)...)
 	}
 
 	s, err := entry.settings(getenv)
@@ -64,6 +65,43 @@ func fromCloudsYAML(cloud string, getenv func(string) string) (Credentials, erro
 	}
 	c.Warnings = append(c.Warnings, warnings...)
 	return c, nil
+}
+
+const ofClouds = "write it as clouds: {NAME: {auth: {auth_url: https://..., ...}}}"
+
+// maxClouds is how many clouds a message names.
+const maxClouds = 10
+
+// noCloud says which clouds a file has instead of the one that was asked for.
+func noCloud(path, cloud string) error {
+	root, _, err := readYAML(path)
+	if err != nil {
+		return err
+	}
+	clouds, err := child(root, "clouds")
+	if err != nil || clouds == nil {
+		return errors.New("the file has no key clouds")
+	}
+	pairs, err := mapping(clouds)
+	if err != nil {
+		return err
+	}
+	var names, quoted []string
+	for _, pair := range pairs {
+		names = append(names, pair.key)
+		if len(quoted) < maxClouds {
+			quoted = append(quoted, quote(pair.key))
+		}
+	}
+	switch near := exports.Nearest(cloud, names); {
+	case len(names) == 0:
+		return errors.New("the file has no cloud at all")
+	case near != "":
+		return fmt.Errorf("there is no such cloud, did you mean %s? It has %s", quote(near), strings.Join(quoted, ", "))
+	case len(names) > maxClouds:
+		return fmt.Errorf("there is no such cloud, but %s and %d more", strings.Join(quoted, ", "), len(names)-maxClouds)
+	}
+	return fmt.Errorf("there is no such cloud, but %s", strings.Join(quoted, ", "))
 }
 
 // cloudsFile is the first clouds.yaml there is, at openstacksdk's places.
@@ -98,46 +136,46 @@ func cloudsFile(getenv func(string) string) (string, error) {
 type cloudKeys map[string]string
 
 // cloudEntry gives one cloud of a file, or nil if the file does not have it.
-func cloudEntry(path, cloud string) (cloudKeys, fs.FileMode, error) {
-	root, mode, err := readYAML(path)
+func cloudEntry(path, cloud string) (cloudKeys, fs.FileInfo, error) {
+	root, info, err := readYAML(path)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	entry, err := child(root, "clouds")
 	if err == nil && entry != nil {
 		entry, err = child(entry, cloud)
 	}
 	if err != nil || entry == nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	pairs, err := mapping(entry)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	keys := cloudKeys{}
 	for _, p := range pairs {
 		if p.key != "auth" {
 			if slices.Contains(topKeys, p.key) || strings.HasSuffix(p.key, "_endpoint_override") {
 				if keys[p.key], err = scalar(p.value); err != nil {
-					return nil, 0, fmt.Errorf("line %d: %s %w", p.line, quote(p.key), err)
+					return nil, nil, fmt.Errorf("line %d: the value of %s %w", p.line, keyName(p.key), err)
 				}
 			}
 			continue
 		}
 		auth, err := mapping(p.value)
 		if err != nil {
-			return nil, 0, fmt.Errorf("auth: %w", err)
+			return nil, nil, fmt.Errorf("auth: %w", err)
 		}
 		for _, a := range auth {
 			if !slices.Contains(authKeys, a.key) {
-				return nil, 0, fmt.Errorf("line %d: unknown key %s in auth", a.line, quote(a.key))
+				return nil, nil, fmt.Errorf("line %d: unknown key in auth%s", a.line, didYouMean(exports.Nearest(a.key, authKeys)))
 			}
 			if keys["auth."+a.key], err = scalar(a.value); err != nil {
-				return nil, 0, fmt.Errorf("line %d: %s %w", a.line, quote(a.key), err)
+				return nil, nil, fmt.Errorf("line %d: the value of auth.%s %w", a.line, a.key, err)
 			}
 		}
 	}
-	return keys, mode, nil
+	return keys, info, nil
 }
 
 var topKeys = []string{
@@ -247,6 +285,7 @@ func (k cloudKeys) settings(getenv func(string) string) (settings, error) {
 		clientCert:         expandHome(k["cert"], getenv),
 		clientKey:          expandHome(k["key"], getenv),
 		insecure:           insecure,
+		key:                func(key string) string { return "auth." + key },
 	}
 	return s, errors.Join(problems...)
 }

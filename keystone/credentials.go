@@ -11,8 +11,9 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"unicode"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v4"
 )
 
 // Credentials are what a log-in needs, and where they are from. They print
@@ -129,6 +130,9 @@ type settings struct {
 	endpointInterface                         string
 	caCert, clientCert, clientKey             string
 	insecure                                  bool
+
+	// key gives the name that a setting has in its source, for messages.
+	key func(string) string
 }
 
 // credentials checks the settings. What does not fit together is an error,
@@ -151,9 +155,20 @@ func (s settings) credentials(source string) (Credentials, error) {
 	var problems []error
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 
+	for _, text := range []struct{ key, value string }{
+		{"auth_url", s.authURL}, {"username", s.username}, {"user_id", s.userID},
+		{"user_domain_name", s.userDomainName}, {"user_domain_id", s.userDomainID}, {"project_name", s.projectName},
+		{"project_id", s.projectID}, {"project_domain_name", s.projectDomainName}, {"project_domain_id", s.projectDomainID},
+		{"domain_name", s.domainName}, {"domain_id", s.domainID}, {"default_domain", s.defaultDomain},
+		{"application_credential_id", s.applicationID}, {"application_credential_name", s.applicationName},
+	} {
+		if strings.TrimSpace(text.value) != text.value || strings.ContainsFunc(text.value, unicode.IsControl) {
+			problem("%s has white space at its start or its end, or a control character in it", s.key(text.key))
+		}
+	}
 	var err error
 	if c.AuthURL, err = identityURL(s.authURL); err != nil {
-		problems = append(problems, err)
+		problem("%s: %w", s.key("auth_url"), err)
 	}
 	if c.Interface, err = endpointInterface(s.endpointInterface); err != nil {
 		problems = append(problems, err)
@@ -183,23 +198,23 @@ func (s settings) credentials(source string) (Credentials, error) {
 
 	if c.application.given() {
 		if s.appSecret == "" {
-			problem("the application credential has no secret")
+			problem("the application credential has no secret: set %s", s.key("application_credential_secret"))
 		}
 		if s.password != "" {
-			problem("both a password and an application credential are given")
+			problem("both a password and an application credential are given: take out one of them")
 		}
 		if c.application.id == "" && c.user == (identity{}) {
-			problem("an application credential that is given by name needs its user")
+			problem("an application credential that is given by name needs its user: set %s", s.key("username"))
 		}
 		if s.projectID != "" || s.projectName != "" || s.domainID != "" || s.domainName != "" || s.systemScope != "" {
 			problem("an application credential is for its own project, and takes no project, domain or system scope")
 		}
 	} else {
 		if c.user == (identity{}) {
-			problem("no user is given")
+			problem("no user is given: set %s or %s", s.key("username"), s.key("user_id"))
 		}
 		if s.password == "" {
-			problem("no password is given")
+			problem("no password is given: set %s", s.key("password"))
 		}
 		if c.scope, err = s.scope(); err != nil {
 			problems = append(problems, err)
@@ -211,6 +226,12 @@ func (s settings) credentials(source string) (Credentials, error) {
 	if c.insecure {
 		c.Warnings = append(c.Warnings, fmt.Sprintf(
 			"the certificates of the cloud are not verified, because %s says so: give a cacert instead", source))
+	}
+	for _, given := range []string{s.password, s.appSecret} {
+		if strings.TrimSpace(given) != given {
+			c.Warnings = append(c.Warnings, fmt.Sprintf(
+				"the password or secret of %s has white space at its start or its end: if the log-in is refused, take it out", source))
+		}
 	}
 	return c, nil
 }
@@ -247,7 +268,7 @@ func (s settings) scope() (scope, error) {
 	project := s.projectID != "" || s.projectName != ""
 	switch {
 	case s.systemScope != "" && (project || s.domainID != "" || s.domainName != ""):
-		return scope{}, errors.New("both a system scope and a project or domain are given")
+		return scope{}, errors.New("both a system scope and a project or domain are given: take out one of them")
 	case s.systemScope != "":
 		return scope{system: true}, nil
 	case s.projectID != "":
@@ -260,18 +281,19 @@ func (s settings) scope() (scope, error) {
 	case s.domainName != "":
 		return scope{domainName: s.domainName}, nil
 	}
-	return scope{}, errors.New("no scope is given: neither a project, nor a domain, nor the system")
+	return scope{}, fmt.Errorf("no scope is given, neither a project, nor a domain, nor the system: set %s, %s or %s",
+		s.key("project_name"), s.key("domain_name"), s.key("system_scope"))
 }
 
 // identityURL is where version 3 of the Identity API is. It is made by hand
 // because discovery costs a request and trusts its answer with the next URL.
 func identityURL(text string) (string, error) {
 	if text == "" {
-		return "", errors.New("no auth URL is given")
+		return "", errors.New("no auth URL is given, such as https://keystone.example.org:5000/v3")
 	}
 	u, err := parseEndpoint(text)
 	if err != nil {
-		return "", fmt.Errorf("the auth URL is not usable: %w", err)
+		return "", fmt.Errorf("the auth URL is not usable: %w: write it as https://keystone.example.org:5000/v3", err)
 	}
 	path := strings.TrimRight(u.Path, "/")
 	if strings.HasSuffix(path, "/v2.0") {
@@ -326,19 +348,27 @@ func (c Credentials) tlsConfig() (*tls.Config, error) {
 		InsecureSkipVerify: c.insecure, // asked for by the operator, and warned about in each run
 	}
 	if c.caCert != "" {
-		pem, err := os.ReadFile(c.caCert)
+		pem, _, err := readFile(c.caCert)
 		if err != nil {
-			return nil, unusable(c.Source, fmt.Errorf("cannot read the cacert: %w", err), "")
+			return nil, unusable(c.Source, fmt.Errorf("cannot read the cacert %s: %w", quote(c.caCert), err), nextStep(err))
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, unusable(c.Source, fmt.Errorf("no certificate is in the cacert %s", quote(c.caCert)), "")
+			return nil, unusable(c.Source, fmt.Errorf("no certificate is in the cacert %s", quote(c.caCert)), "give one in PEM")
 		}
 	}
 	if c.clientCert != "" {
-		pair, err := tls.LoadX509KeyPair(c.clientCert, c.clientKey)
+		cert, _, err := readFile(c.clientCert)
 		if err != nil {
-			return nil, unusable(c.Source, fmt.Errorf("cannot use the client certificate: %w", err), "")
+			return nil, unusable(c.Source, fmt.Errorf("cannot read the client certificate %s: %w", quote(c.clientCert), err), nextStep(err))
+		}
+		key, _, err := readFile(c.clientKey)
+		if err != nil {
+			return nil, unusable(c.Source, fmt.Errorf("cannot read the key %s of the client certificate: %w", quote(c.clientKey), err), nextStep(err))
+		}
+		pair, err := tls.X509KeyPair(cert, key)
+		if err != nil {
+			return nil, unusable(c.Source, fmt.Errorf("cannot use the client certificate: %w", err), "give it and its key in PEM, the key without a passphrase")
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}

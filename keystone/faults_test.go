@@ -136,7 +136,7 @@ func testFault(t *testing.T, w *world, small bool, fault keystonetest.NamedFault
 	w.opts.maxBody = 128 << 10
 	switch fault.Name {
 	case "black-hole", "stall-in-body", "slow-drip":
-		w.opts.RequestTimeout = 100 * time.Millisecond
+		w.opts.RequestTimeout = 300 * time.Millisecond
 	}
 	if kind == keystonetest.OneProject {
 		w.Configure(func(s *keystonetest.Settings) { s.ListLimit = 1 })
@@ -210,6 +210,9 @@ func TestRefusedLoginIsNotRepeated(t *testing.T) {
 	}
 	if got := len(w.Requests()); got != 1 {
 		t.Errorf("%d requests, want 1", got)
+	}
+	if log := w.log.String(); strings.Contains(log, "logged in") {
+		t.Errorf("the log says otherwise:\n%s", log)
 	}
 }
 

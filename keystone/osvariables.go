@@ -1,12 +1,51 @@
 package keystone
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v4"
+
+	"nfs-exportd/exports"
 )
+
+// variableNames are the variables that bear on the log-in, and those that
+// openrc files have besides and that could be taken for mistyped ones.
+var variableNames = []string{
+	"OS_APPLICATION_CREDENTIAL_ID", "OS_APPLICATION_CREDENTIAL_NAME", "OS_APPLICATION_CREDENTIAL_SECRET", "OS_AUTH_TYPE",
+	"OS_AUTH_URL", "OS_CACERT", "OS_CERT", "OS_DEFAULT_DOMAIN", "OS_DOMAIN_ID", "OS_DOMAIN_NAME", "OS_ENDPOINT_TYPE",
+	"OS_IDENTITY_API_VERSION", "OS_INSECURE", "OS_INTERFACE", "OS_KEY", "OS_PASSWORD", "OS_PROJECT_DOMAIN_ID",
+	"OS_PROJECT_DOMAIN_NAME", "OS_PROJECT_ID", "OS_PROJECT_NAME", "OS_SYSTEM_SCOPE", "OS_TENANT_ID", "OS_TENANT_NAME",
+	"OS_TOKEN", "OS_TRUST_ID", "OS_USERNAME", "OS_USER_DOMAIN_ID", "OS_USER_DOMAIN_NAME", "OS_USER_ID",
+
+	"OS_CLOUD", "OS_DEFAULT_DOMAIN_ID", "OS_DEFAULT_DOMAIN_NAME", "OS_REGION_NAME", "OS_REGION", "OS_URL",
+}
+
+const oneKeyALine = "write it as OS_AUTH_URL: https://keystone.example.org:5000/v3, one key a line"
+
+// keyName names a key if it is a known one: others may be a part of a password.
+func keyName(key string) string {
+	for _, known := range [][]string{variableNames, authKeys, topKeys} {
+		if slices.Contains(known, key) {
+			return key
+		}
+	}
+	return "a key"
+}
+
+// variable is the name of a setting in the environment.
+func variable(key string) string { return "OS_" + strings.ToUpper(key) }
+
+func didYouMean(key string) string {
+	if key == "" {
+		return ""
+	}
+	return fmt.Sprintf(", did you mean %s?", key)
+}
 
 // fromVariables are the OS_* variables of openstackclient, see "Environment
 // Variables" in openstack(1).
@@ -53,6 +92,7 @@ func fromVariables(source string, get func(string) string) (Credentials, error) 
 		clientCert:         get("OS_CERT"),
 		clientKey:          get("OS_KEY"),
 		insecure:           insecure,
+		key:                variable,
 	}.credentials(source)
 	if len(problems) > 0 {
 		return Credentials{}, unusable(source, errors.Join(append(problems, err)...), "")
@@ -76,13 +116,13 @@ func fromEnvironment(getenv func(string) string) (Credentials, error) {
 // fromFile reads a YAML mapping of OS_* variables to scalars, with an optional
 // key maintenance.
 func fromFile(path string, getenv func(string) string) (Credentials, error) {
-	root, mode, err := readYAML(path)
+	root, info, err := readYAML(path)
 	if err != nil {
-		return Credentials{}, unusable(path, err, "")
+		return Credentials{}, unusable(path, err, cmp.Or(nextStep(err), oneKeyALine))
 	}
 	pairs, err := mapping(root)
 	if err != nil {
-		return Credentials{}, unusable(path, err, "write it as OS_AUTH_URL: https://..., one key a line")
+		return Credentials{}, unusable(path, err, oneKeyALine)
 	}
 	variables := map[string]string{}
 	var maintenance *yaml.Node
@@ -91,14 +131,16 @@ func fromFile(path string, getenv func(string) string) (Credentials, error) {
 		switch {
 		case pair.key == "maintenance":
 			maintenance = pair.value
-		case strings.HasPrefix(pair.key, "OS_"):
+		case strings.HasPrefix(pair.key, "OS_") && (slices.Contains(variableNames, pair.key) || exports.Nearest(pair.key, variableNames) == ""):
+			// What no variable of ours is near to is for other programs.
 			text, err := scalar(pair.value)
 			if err != nil {
-				problems = append(problems, fmt.Errorf("line %d: %s %w", pair.line, quote(pair.key), err))
+				problems = append(problems, fmt.Errorf("line %d: the value of %s %w", pair.line, keyName(pair.key), err))
 			}
 			variables[pair.key] = text
 		default:
-			problems = append(problems, fmt.Errorf("line %d: unknown key %s", pair.line, quote(pair.key)))
+			problems = append(problems, fmt.Errorf("line %d: unknown key%s", pair.line, didYouMean(cmp.Or(
+				exports.Nearest(pair.key, variableNames), exports.Nearest("OS_"+pair.key, variableNames)))))
 		}
 	}
 	if len(problems) > 0 {
@@ -112,6 +154,6 @@ func fromFile(path string, getenv func(string) string) (Credentials, error) {
 		return Credentials{}, err
 	}
 	c.Maintenance = maintenance
-	c.Warnings = append(c.Warnings, readableByAll(path, mode)...)
+	c.Warnings = append(c.Warnings, exposed(path, info, true, os.Geteuid(), os.Getegid())...)
 	return c, nil
 }

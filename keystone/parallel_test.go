@@ -14,6 +14,8 @@ import (
 func TestParallel(t *testing.T) {
 	t.Parallel()
 	unavailable := &UnavailableError{Err: errors.New("later")}
+	untrusted := &UntrustedError{Err: errors.New("odd")}
+	credentials := &CredentialsError{Err: errors.New("none")}
 	refused := &RefusedError{Err: errors.New("no")}
 	for _, test := range []struct {
 		name string
@@ -23,6 +25,10 @@ func TestParallel(t *testing.T) {
 		{"none", nil, nil},
 		{"one", map[int]error{5: unavailable}, unavailable},
 		{"one for a person", map[int]error{3: unavailable, 7: refused}, refused},
+		{"one for a person, first", map[int]error{3: refused, 7: credentials}, refused},
+		{"credentials before an answer", map[int]error{3: untrusted, 7: credentials}, credentials},
+		{"an answer before none", map[int]error{3: unavailable, 7: untrusted}, untrusted},
+		{"the lowest number", map[int]error{3: unavailable, 5: &UnavailableError{Err: errors.New("much later")}}, unavailable},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

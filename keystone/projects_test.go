@@ -71,6 +71,16 @@ func TestProjects(t *testing.T) {
 		{"cut, no such project", false, truncated(1), "gone", "absent , id absent"},
 		{"cut, no such id", false, truncated(1), deletedID, "absent , id absent"},
 		{"cut, another domain", false, truncated(1), "foreign", "hidden , id hidden"},
+		{"cut, by an id that is not its name", false, both(truncated(1), func(w *world) {
+			w.AddProject(keystonetest.Project{ID: "zz", Name: "last"})
+		}), "zz", "shown zz, id shown"},
+		{"cut, a name that looks like an id", false, both(truncated(1), func(w *world) {
+			w.AddProject(keystonetest.Project{ID: "zz", Name: takenID})
+		}), takenID, "shown zz, id absent"},
+		{"cut, no asking by id", false, both(truncated(1), func(w *world) {
+			fault, _ := keystonetest.FaultNamed("status-403")
+			w.Inject(fault.On(keystonetest.OneProject))
+		}), "idle", "shown 046ec44ae606c00038c2e10efef9003d, id hidden"},
 		{"cut, odd", false, truncated(1), "a/../b c%2f", "absent , id hidden"},
 		{"in pages", false, paging(2), "idle", "shown 046ec44ae606c00038c2e10efef9003d, id absent"},
 		{"in pages, no such project", false, paging(2), "gone", "absent , id absent"},
@@ -98,6 +108,44 @@ func truncated(n int) func(*world) {
 func paging(n int) func(*world) {
 	return func(w *world) {
 		w.Configure(func(s *keystonetest.Settings) { s.ListLimit, s.KeystonePaging = n, true })
+	}
+}
+
+func both(first, second func(*world)) func(*world) {
+	return func(w *world) { first(w); second(w) }
+}
+
+// TestKeyFails has the list cut and each further question fail: that a project
+// is not found because of that is no answer.
+func TestKeyFails(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{deletedID, "idle"} {
+		for _, kind := range []keystonetest.Kind{keystonetest.OneProject, keystonetest.AuthProjects} {
+			w := newWorld(t)
+			w.opts.Regions = []string{"RegionOne"}
+			truncated(1)(w)
+			fault, _ := keystonetest.FaultNamed("status-500")
+			w.Inject(fault.On(kind))
+			if _, err := w.read(t.Context(), Wanted{Keys: []string{key}}); class(err) != "unavailable" {
+				t.Errorf("%s, %s fails: %s: %v", key, kind, class(err), err)
+			}
+		}
+	}
+}
+
+// TestEmptyPages has pages of nothing, each with a link to another: that is a
+// list that was cut, and no reason to ask on and on.
+func TestEmptyPages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Inject(keystonetest.Fault{Kind: keystonetest.Projects,
+		Match: func(r keystonetest.Request) bool { return !r.Query.Has("name") },
+		Do:    keystonetest.Answer(200, `{"projects":[],"links":{"next":"http://example.org/v3/projects?marker=a"}}`)})
+	if diff := cmp.Diff(map[string]string{toolsID: "shown " + toolsID + ", id shown"}, w.sights(t, toolsID)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if got := w.Count(keystonetest.Projects); got != 1 {
+		t.Errorf("%d lists were asked for, want 1", got)
 	}
 }
 
@@ -180,6 +228,31 @@ func TestForgedProjects(t *testing.T) {
 			}
 			w.onlyKnownHosts(t)
 		})
+	}
+}
+
+// TestAnotherForID has Keystone show something else than the project that was
+// asked for by id.
+func TestAnotherForID(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ id, domain, isDomain, want string }{
+		{deletedID, "default", "false", "complete shown"},
+		{deletedID, "elsewhere", "false", "complete hidden"},
+		{deletedID, "default", "true", "complete absent"},
+		{strings.ToUpper(deletedID), "default", "false", "complete absent"},
+		{toolsID, "default", "false", "untrusted"},
+	} {
+		w := newWorld(t)
+		w.Inject(keystonetest.Fault{Kind: keystonetest.OneProject, Do: keystonetest.Answer(200, fmt.Sprintf(
+			`{"project":{"id":%q,"name":"n","domain_id":%q,"enabled":true,"is_domain":%s}}`, test.id, test.domain, test.isDomain))})
+		inventory, err := w.read(t.Context(), Wanted{IDs: []string{deletedID}})
+		got := class(err)
+		if err == nil {
+			got += " " + []string{"hidden", "absent", "shown"}[inventory.IDs[deletedID].Sight]
+		}
+		if got != test.want {
+			t.Errorf("%+v: %s: %v", test, got, err)
+		}
 	}
 }
 

@@ -86,7 +86,7 @@ func (c *Client) once(ctx context.Context, r call) error {
 		return err
 	}
 	defer func() { _ = response.Body.Close() }() // it was read as far as it matters
-	x.Status, x.RequestID = response.StatusCode, requestID(response.Header)
+	x.Status, x.RequestID = response.StatusCode, c.withoutTokens(requestID(response.Header))
 
 	if kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return &UntrustedError{x, fmt.Errorf("the answer is %s and not JSON", quote(response.Header.Get("Content-Type"))), notTheAPI}
@@ -195,7 +195,7 @@ func (c *Client) broken(ctx context.Context, x Exchange, err error) error {
 
 // status tells what a status means that was not expected.
 func (c *Client) status(x Exchange, code gophercloud.ErrUnexpectedResponseCode, next string) error {
-	x.Status, x.RequestID = code.Actual, requestID(code.ResponseHeader)
+	x.Status, x.RequestID = code.Actual, c.withoutTokens(requestID(code.ResponseHeader))
 	cause := errors.New("refused")
 	if code.Actual/100 != 4 {
 		cause = errors.New("no success")
@@ -233,7 +233,7 @@ func cloudMessage(body []byte) string {
 	var answer map[string]struct {
 		Message string `json:"message"`
 	}
-	if err := unmarshal(body, &answer); err != nil {
+	if err := unmarshal(body, &answer); err != nil || len(answer) != 1 {
 		return ""
 	}
 	for _, value := range answer {

@@ -3,66 +3,29 @@ package keystone
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v4"
+
+	"nfs-exportd/exports"
 )
 
-// maxFile is far more than any file of credentials has.
-const maxFile = 1 << 20
+// Messages about these files name lines, and keys that are known. All else in
+// them, be it where a key stands, may be a part of a password.
 
-// readYAML gives the value of the one document in a file, and the file's mode.
-func readYAML(path string) (*yaml.Node, fs.FileMode, error) {
-	f, err := os.Open(path) // the operator says which file
+// readYAML gives the value of the one document in a file.
+func readYAML(path string) (*yaml.Node, fs.FileInfo, error) {
+	text, info, err := readFile(path)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
-	defer func() { _ = f.Close() }() // nothing was written to it
-	info, err := f.Stat()
-	if err != nil {
-		return nil, 0, err
+	node, err := exports.ParseDocument(text)
+	if syntax, ok := errors.AsType[*exports.SyntaxError](err); ok {
+		err = errors.New(exports.Problem{Line: syntax.Line, Message: syntax.Message}.String())
 	}
-	if !info.Mode().IsRegular() {
-		return nil, 0, errors.New("it is not a regular file")
-	}
-	node, err := parseYAML(io.LimitReader(f, maxFile+1))
-	return node, info.Mode(), err
-}
-
-func parseYAML(r io.Reader) (*yaml.Node, error) {
-	text, err := io.ReadAll(r)
-	if err != nil {
-		return nil, err
-	}
-	if len(text) > maxFile {
-		return nil, fmt.Errorf("it is larger than %d bytes", maxFile)
-	}
-	decoder := yaml.NewDecoder(strings.NewReader(string(text)))
-	var document, more yaml.Node
-	switch err := decoder.Decode(&document); {
-	case errors.Is(err, io.EOF):
-		return nil, errors.New("it is empty")
-	case err != nil:
-		return nil, notYAML(err)
-	}
-	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {
-		return nil, errors.New("it has more than one YAML document")
-	}
-	return document.Content[0], nil
-}
-
-// notYAML keeps the line number of a syntax error, and leaves out all else: the
-// rest of yaml's messages can quote the text, and with it a password.
-func notYAML(err error) error {
-	var line int
-	if _, scan := fmt.Sscanf(err.Error(), "yaml: line %d:", &line); scan == nil {
-		return fmt.Errorf("line %d: it is not YAML", line)
-	}
-	return errors.New("it is not YAML")
+	return node, info, err
 }
 
 type pair struct {
@@ -88,7 +51,7 @@ func merged(node *yaml.Node, lines map[string]int, count *int) ([]pair, error) {
 	line := node.Line
 	node = dereference(node)
 	if node.Kind != yaml.MappingNode {
-		return nil, fmt.Errorf("line %d: it is not a mapping", line)
+		return nil, fmt.Errorf("line %d: it is not a mapping of keys to values", line)
 	}
 	if *count++; *count > maxMerges {
 		return nil, fmt.Errorf("line %d: it is merged of more than %d mappings", line, maxMerges)
@@ -110,7 +73,7 @@ func merged(node *yaml.Node, lines map[string]int, count *int) ([]pair, error) {
 			return nil, fmt.Errorf("line %d: the key is not plain text", key.Line)
 		}
 		if before, ok := own[key.Value]; ok {
-			return nil, fmt.Errorf("line %d: the key %s is there already in line %d", key.Line, quote(key.Value), before)
+			return nil, fmt.Errorf("line %d: %s is there already in line %d: take one of them out", key.Line, keyName(key.Value), before)
 		}
 		own[key.Value] = key.Line
 		if _, ok := lines[key.Value]; !ok {
@@ -142,7 +105,9 @@ func scalar(node *yaml.Node) (string, error) {
 	node = dereference(node)
 	switch {
 	case node.Kind != yaml.ScalarNode:
-		return "", errors.New("is not a plain value")
+		return "", errors.New("is not a plain value: put it in quotes")
+	case node.Style&yaml.TaggedStyle != 0 && node.Tag != "!!str":
+		return "", errors.New("has a tag that is not understood here: take it out")
 	case node.Tag == "!!null":
 		return "", nil
 	}
@@ -165,11 +130,4 @@ func expandHome(path string, getenv func(string) string) string {
 		return filepath.Join(getenv("HOME"), rest)
 	}
 	return path
-}
-
-func readableByAll(path string, mode fs.FileMode) []string {
-	if mode.Perm()&0o004 == 0 {
-		return nil
-	}
-	return []string{fmt.Sprintf("%s holds a secret, and every user of this host can read it: chmod o= %s", path, path)}
 }

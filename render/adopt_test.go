@@ -33,8 +33,8 @@ func TestReadAdopted(t *testing.T) {
 			},
 		},
 		{
-			"tools.exports", "/srv/a -rw 10.0.0.1 10.0.0.1\n/srv//a -ro 10.0.0.1",
-			[]exports.Grant{grant(t, "/srv/a 10.0.0.1(rw)", tools)},
+			"tools.exports", "/srv/a -rw 10.0.0.1 10.0.0.1\n/srv//a -ro 10.0.0.1 10.0.0.2",
+			[]exports.Grant{grant(t, "/srv/a 10.0.0.1(rw)", tools), grant(t, "/srv/a 10.0.0.2(ro)", tools)},
 		},
 		{
 			"public_scratch.exports", "/srv/scratch *(rw,sec=sys,sync,no_subtree_check,root_squash)",
@@ -75,6 +75,12 @@ func TestReadAdoptedErrors(t *testing.T) {
 		if !errors.As(err, &problem) || problem.Path != path || len(problem.Lines) == 0 {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	path := filepath.Join(dir, "two.exports")
+	write(t, path, "srv/a -rw 10.0.0.1\n/srv/b -rw 10.0.0.1\nsrv/c -rw 10.0.0.1\n", 0o644)
+	var all *AdoptError
+	if _, err := ReadAdopted(path); !errors.As(err, &all) || len(all.Lines) != 2 || all.Lines[1].Number != 3 {
+		t.Errorf("two lines: %v", err)
 	}
 	if err := os.Symlink("broken.exports", filepath.Join(dir, "link.exports")); err != nil {
 		t.Fatal(err)

@@ -46,7 +46,11 @@ func TestCompareOptions(t *testing.T) {
 		{"rw", replace(nobody, "no_pnfs", "no_pnfs,fsid=0"), CannotTell},
 		{"rw,mp=/x", replace(nobody, "no_pnfs", "no_pnfs,mountpoint=/x"), Agrees},
 		{"rw,mp=/x", nobody, CannotTell},
+		{"rw,mountpoint=/x", replace(nobody, "no_pnfs", "no_pnfs,mountpoint=/x"), Agrees},
+		{"rw,mp", replace(nobody, "no_pnfs", "no_pnfs,mountpoint"), Agrees},
 		{"rw,new_word", nobody, CannotTell},
+		{"rw,new_word", nobody + ",other_word", CannotTell},
+		{"rw,new_word", nobody + ",new_word", Agrees},
 		{"rw,new_word,ro", nobody, Disagrees},
 		{"rw", nobody + ",new_word", CannotTell},
 		{"rw,sec=krb5", nobody, Disagrees},
@@ -188,6 +192,26 @@ func TestMatches(t *testing.T) {
 	for _, test := range tests {
 		if got := test.table.Matches(proof, foreign); got.Answer != test.answer {
 			t.Errorf("%s: %s: %q", test.name, got.Answer, got.Differences)
+		}
+	}
+}
+
+// TestQuoteWord: what exportfs could have written stays as it is, what not is
+// quoted.
+func TestQuoteWord(t *testing.T) {
+	t.Parallel()
+	for word, want := range map[string]string{
+		"":                       `""`,
+		"rw,sec=sys!~":           "rw,sec=sys!~",
+		"rw ro":                  `"rw ro"`,
+		"rw\x7f":                 `"rw\x7f"`,
+		`rw"`:                    `"rw\""`,
+		`rw\`:                    `"rw\\"`,
+		strings.Repeat("a", 511): strings.Repeat("a", 511),
+		strings.Repeat("a", 512): `"` + strings.Repeat("a", 200) + `"...`,
+	} {
+		if got := quoteWord(word); got != want {
+			t.Errorf("%q: %s, want %s", word, got, want)
 		}
 	}
 }

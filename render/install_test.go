@@ -52,7 +52,11 @@ func (h host) exportfs(t *testing.T, text string) Exportfs {
 		"ETAB", h.etab,
 		"RUNS", filepath.Join(h.dir, "runs"),
 	).Replace(text)
-	return Exportfs{Path: script(t, text), Etab: h.etab, Timeout: 500 * time.Millisecond}
+	timeout := time.Minute
+	if strings.Contains(text, "sleep") {
+		timeout = 500 * time.Millisecond
+	}
+	return Exportfs{Path: script(t, text), Etab: h.etab, Timeout: timeout}
 }
 
 // runs counts the runs of exportfs.

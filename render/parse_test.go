@@ -2,7 +2,6 @@ package render
 
 import (
 	"bytes"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -122,28 +121,4 @@ func TestParseEdited(t *testing.T) {
 			t.Errorf("the end cut off at byte %d does not show", i)
 		}
 	}
-}
-
-func FuzzParse(f *testing.F) {
-	f.Add([]byte("# project 1 \"x\"\n/srv/a\\040b 10.0.0.1(rw)\n/srv *(ro)\nnonsense"))
-	f.Add([]byte("# sha256 00 of all lines below\n#\n# public \"\\x00\"\n/ ::1(a)\n"))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		parsed := Parse(text)
-		content := 0
-		for line := range strings.Lines(string(text)) {
-			if line != "\n" && line[0] != '#' {
-				content++
-			}
-		}
-		if got := parsed.Set.Len() + len(parsed.Unread); got != content {
-			t.Fatalf("%d of %d lines are accounted for", got, content)
-		}
-		again, err := Marshal(parsed.Set)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(parsed.Set.Grants(), Parse(again).Set.Grants(), equateClients); diff != "" {
-			t.Fatal(diff)
-		}
-	})
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -109,6 +110,10 @@ func TestProve(t *testing.T) {
 			right: is[*TableError], says: []string{"the exports files of others"},
 		},
 		{
+			name: "takes nothing", exportfs: "", want: set(t, "/srv/a 10.0.0.1(rw)"),
+			right: is[*ExportfsError], says: []string{"it takes no line at all"},
+		},
+		{
 			name: "hangs", exportfs: "echo waiting >&2; sleep 1000", want: set(t, "/srv/a 10.0.0.1(rw)"),
 			right: func(err error) bool { return is[*ExportfsError](err) && errors.Is(err, context.DeadlineExceeded) },
 		},
@@ -147,6 +152,20 @@ func TestProve(t *testing.T) {
 		})
 	}
 	asNobody(t)
+}
+
+// TestMismatchError: as many differences are named as people will read.
+func TestMismatchError(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{1: "should: x0; ", maxNamed: "; x9; ", maxNamed + 1: "; x9 (and 1 more); ", 3 * maxNamed: "; x9 (and 20 more); "} {
+		e := &MismatchError{}
+		for i := range n {
+			e.Differences = append(e.Differences, fmt.Sprintf("x%d", i))
+		}
+		if got := e.Error(); !strings.Contains(got, want) || strings.Contains(got, "x10") {
+			t.Errorf("%d differences: %s", n, got)
+		}
+	}
 }
 
 func is[E error](err error) bool {
@@ -257,6 +276,74 @@ func TestProofChildAlone(t *testing.T) {
 	cmd := exec.Command("/proc/self/exe", ProofCommand)
 	if output, err := cmd.Output(); err == nil || len(output) > 0 {
 		t.Errorf("%v, %s", err, output)
+	}
+}
+
+// TestSandboxHosts tries the sandbox on hosts of other kinds, which it finds in a
+// mount namespace of its own: with and without a kernel server, and with the
+// state directory missing or something else.
+func TestSandboxHosts(t *testing.T) {
+	t.Parallel()
+	self, err := os.Readlink(mountNamespace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if outside := os.Getenv(outsideEnv); outside == "" {
+		again(t, outsideEnv+"="+self)
+		return
+	} else if outside == self {
+		t.Fatal("this is not a namespace of its own")
+	}
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/proc/fs", filepath.Dir(liveDir)} {
+		if err := mountTmpfs(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := newSandbox(t, "cat "+exportFeatures+" 2>/dev/null; ls "+liveDir+" 2>/dev/null; exit 0")
+	said := func() string {
+		t.Helper()
+		results, err := s.run(t.Context(), exportsFiles{})
+		needSandbox(t, err)
+		if err != nil {
+			t.Error(err)
+			return ""
+		}
+		return results[0].Ran.Said
+	}
+	if got := said(); got != "" {
+		t.Errorf("without a kernel server and a state directory: %q", got)
+	}
+	if err := writeNew(exportFeatures, []byte("0x3feff 0x4000f\n")); err != nil {
+		t.Fatal(err)
+	}
+	write(t, liveDir, "a file", 0o644)
+	if got := said(); got != "0x3feff 0x4000f\n"+liveDir {
+		t.Errorf("with a kernel server, and a file: %q", got)
+	}
+	if err := os.Remove(liveDir); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeNew(liveDir+"/rmtab", nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := said(); got != "0x3feff 0x4000f" {
+		t.Errorf("with a state directory: %q", got)
+	}
+}
+
+// TestSandboxStep: what the inside could not do is no word about namespaces,
+// unless the kernel refused them.
+func TestSandboxStep(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t, "")
+	_, err := s.run(t.Context(), exportsFiles{Directory: map[string][]byte{"": nil}})
+	needSandbox(t, err)
+	var failure *SandboxError
+	if !errors.As(err, &failure) || failure.Step != "lay out the exports files" || !strings.Contains(err.Error(), "open /etc/exports.d: file exists") {
+		t.Errorf("error %v", err)
 	}
 }
 

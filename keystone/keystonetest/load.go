@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v4"
 )
 
 // file is a cloud in YAML.
@@ -61,6 +61,7 @@ type fileCredential struct {
 type fileInstance struct {
 	ID        string                    `yaml:"id"`
 	Project   string                    `yaml:"project"`
+	Deleted   string                    `yaml:"deleted_project"`
 	Region    string                    `yaml:"region"`
 	Cell      string                    `yaml:"cell"`
 	Host      string                    `yaml:"host"`
@@ -130,7 +131,7 @@ func (o *ordered[T]) UnmarshalYAML(n *yaml.Node) error {
 //	  ci: {id: 0c1d, secret: s3cret, user: observer, project: tools, roles: [reader]}
 //	instances:                        # by name, oldest first
 //	  tools-1:
-//	    project: tools                # a name or an id
+//	    project: tools                # a name or an id; or deleted_project, any id
 //	    region: RegionTwo             # the rest is optional
 //	    cell: cell2
 //	    status: SHUTOFF
@@ -270,6 +271,9 @@ func (f *file) loadCredentials(c *Cloud) error {
 func (f *file) loadInstances(c *Cloud) error {
 	for _, i := range f.Instances {
 		project, ok := c.projectID(i.value.Project)
+		if i.value.Deleted != "" {
+			project, ok = i.value.Deleted, i.value.Project == ""
+		}
 		if !ok {
 			return fmt.Errorf("instance %s: no project %q", i.key, i.value.Project)
 		}

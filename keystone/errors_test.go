@@ -1,0 +1,69 @@
+package keystone
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+// TestMessages has what a person reads of an exchange, with all that is known of
+// it and with as little as there can be.
+func TestMessages(t *testing.T) {
+	t.Parallel()
+	refused := func(x Exchange, next string) error { return &RefusedError{x, errors.New("no"), next} }
+	x := Exchange{Op: "log in", Method: "POST", URL: "https://k/v3/auth/tokens", As: "user u"}
+	whole := x
+	whole.Status, whole.RequestID = 403, "req-1"
+	odd := x
+	odd.Status = 499
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{refused(whole, "ask"), "log in: no (POST https://k/v3/auth/tokens: HTTP 403 Forbidden, request id req-1, as user u): ask"},
+		{refused(odd, "ask"), "log in: no (POST https://k/v3/auth/tokens: HTTP 499, as user u): ask"},
+		{refused(x, ""), "log in: no (POST https://k/v3/auth/tokens, as user u)"},
+		{unusable("the file f", errors.Join(errors.New("a"), errors.New("b")), "mend it"), "credentials from the file f: a; b: mend it"},
+		{unusable("", errors.New("a"), ""), "credentials: a"},
+	} {
+		if got := test.err.Error(); got != test.want {
+			t.Errorf("%q, want %q", got, test.want)
+		}
+	}
+}
+
+// TestQuotedText is about text of others: what is long is cut, and what is not
+// printable ASCII does not come out as it is.
+func TestQuotedText(t *testing.T) {
+	t.Parallel()
+	a := func(n int) string { return strings.Repeat("a", n) }
+	for _, test := range []struct{ name, text, quoted, plain string }{
+		{"empty", "", `""`, ""},
+		{"first and last of ASCII", " ~", `" ~"`, " ~"},
+		{"before it", "a\x1f", `"a\x1f"`, `"a\x1f"`},
+		{"after it", "a\x7f", `"a\x7f"`, `"a\x7f"`},
+		{"not ASCII", "ä", `"\u00e4"`, `"\u00e4"`},
+		{"as long as can be quoted", a(200), `"` + a(200) + `"`, a(200)},
+		{"one more", a(201), `"` + a(200) + `"...`, a(201)},
+		{"as long as can be", a(1000), `"` + a(200) + `"...`, a(1000)},
+		{"one more than that", a(1001), `"` + a(200) + `"...`, a(1000) + "..."},
+		{"long and odd", "\n" + a(1001), `"\n` + a(199) + `"...`, `"\n` + a(199) + `"...`},
+	} {
+		if got := quote(test.text); got != test.quoted {
+			t.Errorf("%s: quote gives %s, want %s", test.name, got, test.quoted)
+		}
+		if got := plain(test.text); got != test.plain {
+			t.Errorf("%s: plain gives %s, want %s", test.name, got, test.plain)
+		}
+	}
+}
+
+func TestSecretUnset(t *testing.T) {
+	t.Parallel()
+	if got, none := newSecret("s").String(), newSecret("").String(); got != "[secret]" || none != "" {
+		t.Errorf("%q, and without text %q", got, none)
+	}
+	if got, none := newSecret("s").reveal(), newSecret("").reveal(); got != "s" || none != "" {
+		t.Errorf("%q, and without text %q", got, none)
+	}
+}
