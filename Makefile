@@ -5,9 +5,10 @@ GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ERRCHECK = github.com/kisielk/errcheck@v1.30.0
+GREMLINS = github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0
 FUZZTIME ?= 60s
 
-.PHONY: build demo test failure-states test-real lint fuzz clean
+.PHONY: build demo test failure-states test-real lint fuzz mutation clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/nfs-exportd .
@@ -49,6 +50,16 @@ fuzz:
 			echo "$$package $$target"; \
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package; \
 		done; \
+	done
+
+# Changes one operator after the other, and fails where the tests notice less
+# than 85 % of it. Needs root, as each run has a copy of /etc, and takes hours.
+mutation:
+	set -e; for package in exports keystone render; do \
+		GO_REAL=$$(command -v $(GO)) $(GO) run -exec "env PATH=$(CURDIR)/testdata/mutation:$$PATH" $(GREMLINS) \
+			unleash ./$$package --workers 1 --timeout-coefficient 5 --exclude-files '^keystonetest/' \
+			--invert-logical --invert-loopctrl --invert-bitwise --invert-bwassign --invert-assignments --remove-self-assignments \
+			--threshold-efficacy 85; \
 	done
 
 clean:
