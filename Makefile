@@ -7,6 +7,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ERRCHECK = github.com/kisielk/errcheck@v1.30.0
 GREMLINS = github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0
 FUZZTIME ?= 60s
+RUNS ?= 100000
 
 .PHONY: build demo test failure-states test-real lint fuzz mutation clean
 
@@ -41,8 +42,9 @@ lint:
 	$(GO) run $(STATICCHECK) -tags real ./...
 	$(GO) run $(ERRCHECK) -ignoretests ./...
 
-# Every fuzz target for $(FUZZTIME); the first that fails ends it. Hardly anything
-# is minimized, as that takes its time from the search.
+# Every fuzz target for $(FUZZTIME), and a year of runs every five minutes; the
+# first that fails ends it. Hardly anything is minimized, as that takes its time
+# from the search.
 fuzz:
 	set -e; packages=$$($(GO) list ./...); for package in $$packages; do \
 		targets=$$($(GO) test -list '^Fuzz' $$package); \
@@ -51,6 +53,7 @@ fuzz:
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package; \
 		done; \
 	done
+	$(GO) test -run '^TestSimulation$$' -timeout 90m -v . -simulation.runs=$(RUNS) -simulation.seed=$$(date +%s)
 
 # Changes one operator after the other, and fails where the tests notice less
 # than 85 % of it. Needs root, as each run has a copy of /etc, and takes hours.
