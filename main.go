@@ -67,7 +67,8 @@ type app struct {
 	// patience is for one run of exportfs; 0 is exportfsTimeout.
 	patience time.Duration
 
-	log *slog.Logger
+	log     *slog.Logger
+	metrics *metrics // nil: none are asked for
 }
 
 // signalled is the cause of a context that a signal ended.
@@ -105,20 +106,28 @@ func untilSignal(parent context.Context) (context.Context, func()) {
 
 // run is the whole program but for the process around it. It gives the exit
 // status.
-func (a *app) run(ctx context.Context, args []string) (status int) {
-	a.log = newLogger(a.stderr, "text", slog.LevelWarn)
+func (a *app) run(ctx context.Context, args []string) int {
+	a.log, a.metrics = newLogger(a.stderr, "text", slog.LevelWarn), nil
+	status := a.orBug(func() int {
+		err := a.commands().RunContext(ctx, args)
+		if err != nil && !errors.Is(err, errChanges) {
+			a.log.Error(err.Error())
+		}
+		return exitStatus(ctx, err)
+	})
+	return a.orBug(func() int { return a.publish(ctx, status) })
+}
+
+// orBug gives the exit status of a part of the program, or that of a bug if it
+// panics.
+func (a *app) orBug(part func() int) (status int) {
 	defer func() {
 		if r := recover(); r != nil {
 			a.log.Error(fmt.Sprintf("this is a bug, please report it; nothing was changed unless the log above says so: %v\n%s", r, debug.Stack()))
 			status = exitBug
 		}
 	}()
-	err := a.commands().RunContext(ctx, args)
-	status = exitStatus(ctx, err)
-	if err != nil && !errors.Is(err, errChanges) {
-		a.log.Error(err.Error())
-	}
-	return status
+	return part()
 }
 
 // Exit statuses, as in sysexits.h(3head) and "EXIT STATUS" of nfs-exportd(8).
@@ -173,6 +182,9 @@ func exitStatus(ctx context.Context, err error) int {
 		{is[*refusedError], exitRefused},
 
 		{is[*keystone.UnavailableError], exitUnavailable},
+
+		// It comes alone, after the run: whatever is in it, only a file is missing.
+		{is[*metricsError], exitCannotWrite},
 
 		{is[*render.UnsafeError], exitBug},
 		{is[*render.MismatchError], exitBug},
@@ -236,24 +248,29 @@ func (e *outputError) Unwrap() error { return e.err }
 
 // Flags of which more than one place knows the name.
 const (
-	flagConfig       = "config"
-	flagExportsFile  = "exports-file"
-	flagOSCloud      = "os-cloud"
-	flagCredentials  = "credentials"
-	flagServeAs      = "serve-as"
-	flagTimeout      = "timeout"
-	flagLogLevel     = "log-level"
-	flagLogFormat    = "log-format"
-	flagExportfs     = "exportfs"
-	flagEtab         = "etab"
-	flagNoPreflight  = "no-preflight"
-	flagAdopt        = "adopt"
-	flagDetailed     = "detailed-exitcode"
-	flagFormat       = "format"
-	flagApprove      = "approve"
-	flagNoReload     = "no-reload"
-	flagLockTimeout  = "lock-timeout"
-	envPrefix        = "NFS_EXPORTD_"
+	flagConfig      = "config"
+	flagExportsFile = "exports-file"
+	flagOSCloud     = "os-cloud"
+	flagCredentials = "credentials"
+	flagServeAs     = "serve-as"
+	flagTimeout     = "timeout"
+	flagLogLevel    = "log-level"
+	flagLogFormat   = "log-format"
+	flagExportfs    = "exportfs"
+	flagEtab        = "etab"
+	flagNoPreflight = "no-preflight"
+	flagAdopt       = "adopt"
+	flagDetailed    = "detailed-exitcode"
+	flagFormat      = "format"
+	flagColor       = "color"
+	flagApprove     = "approve"
+	flagNoReload    = "no-reload"
+	flagLockTimeout = "lock-timeout"
+	flagMetricsFile = "metrics-file"
+	envPrefix       = "NFS_EXPORTD_"
+
+	commandCompletion = "completion"
+
 	defaultCredsFile = "/etc/novaobserver.yaml"
 )
 
@@ -263,9 +280,11 @@ func (a *app) commands() *cli.App {
 	command := func(c *cli.Command, action func(*cli.Context) error) *cli.Command {
 		c.OnUsageError = usage
 		c.HideHelpCommand = true
-		c.Before = a.openLog
+		if len(c.Flags) > 0 {
+			c.Before = a.openLog
+		}
 		c.Action = func(c *cli.Context) error {
-			if c.NArg() > 0 {
+			if c.NArg() > 0 && c.Command.ArgsUsage == "" {
 				return &usageError{fmt.Errorf("unexpected argument %q", c.Args().First())}
 			}
 			return action(c)
@@ -287,7 +306,7 @@ func (a *app) commands() *cli.App {
 			if c.NArg() > 0 {
 				return &usageError{fmt.Errorf("unknown command %q", c.Args().First())}
 			}
-			return &usageError{errors.New("a command is missing: plan or apply")}
+			return &usageError{errors.New("a command is missing: plan, apply, check or explain")}
 		},
 		Commands: []*cli.Command{
 			command(&cli.Command{
@@ -296,7 +315,8 @@ func (a *app) commands() *cli.App {
 				Description: statusHelp,
 				Flags: slices.Concat(commonFlags(), []cli.Flag{
 					&cli.BoolFlag{Name: flagDetailed, Usage: "exit with 2 if there are changes", EnvVars: env(flagDetailed)},
-					&cli.StringFlag{Name: flagFormat, Usage: "text or json", Value: "text", EnvVars: env(flagFormat)},
+					formatFlag(),
+					&cli.StringFlag{Name: flagColor, Usage: "auto, always or never", Value: "auto", EnvVars: env(flagColor)},
 				}),
 			}, a.plan),
 			command(&cli.Command{
@@ -307,8 +327,27 @@ func (a *app) commands() *cli.App {
 					&cli.StringFlag{Name: flagApprove, Usage: "carry out the plan with this `PLAN-ID` although it was refused", EnvVars: env(flagApprove)},
 					&cli.BoolFlag{Name: flagNoReload, Usage: "write the file only, do not run exportfs", EnvVars: env(flagNoReload)},
 					&cli.DurationFlag{Name: flagLockTimeout, Usage: "how long to wait for another run", EnvVars: env(flagLockTimeout)},
+					&cli.StringFlag{Name: flagMetricsFile, TakesFile: true, Usage: "write metrics of the run to `FILE`, for the textfile collector of node_exporter", EnvVars: env(flagMetricsFile)},
 				}),
 			}, a.apply),
+			command(&cli.Command{
+				Name:        "check",
+				Usage:       "go through all that a run depends on, step by step",
+				Description: statusHelp,
+				Flags:       slices.Concat(commonFlags(), []cli.Flag{formatFlag()}),
+			}, a.check),
+			command(&cli.Command{
+				Name:        "explain",
+				Usage:       "tell everything that is known about one address",
+				ArgsUsage:   "ADDRESS",
+				Description: statusHelp,
+				Flags:       commonFlags(),
+			}, a.explain),
+			command(&cli.Command{
+				Name:      commandCompletion,
+				Usage:     "print what makes a shell complete the command line",
+				ArgsUsage: "bash|zsh|fish",
+			}, a.completion),
 		},
 	}
 }
@@ -321,19 +360,23 @@ by another; 76 an answer that cannot be trusted; 77 refused by the cloud;
 
 func commonFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: flagConfig, Aliases: []string{"c"}, Usage: "who may mount what, see nfs-mounts.yaml(5)", Value: "/etc/nfs-mounts.yaml", EnvVars: env(flagConfig)},
-		&cli.StringFlag{Name: flagExportsFile, Usage: "the exports file to keep", Value: "/etc/exports.d/nfs-exportd.exports", EnvVars: env(flagExportsFile)},
+		&cli.StringFlag{Name: flagConfig, TakesFile: true, Aliases: []string{"c"}, Usage: "who may mount what, see nfs-mounts.yaml(5)", Value: "/etc/nfs-mounts.yaml", EnvVars: env(flagConfig)},
+		&cli.StringFlag{Name: flagExportsFile, TakesFile: true, Usage: "the exports file to keep", Value: "/etc/exports.d/nfs-exportd.exports", EnvVars: env(flagExportsFile)},
 		&cli.StringFlag{Name: flagOSCloud, Usage: "the `NAME` of a cloud in clouds.yaml", EnvVars: []string{"OS_CLOUD"}},
-		&cli.StringFlag{Name: flagCredentials, Usage: "a YAML `FILE` of OS_* keys", EnvVars: env(flagCredentials)},
+		&cli.StringFlag{Name: flagCredentials, TakesFile: true, Usage: "a YAML `FILE` of OS_* keys", EnvVars: env(flagCredentials)},
 		&cli.StringSliceFlag{Name: flagServeAs, Usage: "this server is `HOST`, do not ask the resolver; repeatable", EnvVars: env(flagServeAs)},
 		&cli.DurationFlag{Name: flagTimeout, Usage: "limit for the whole conversation with the cloud", Value: 2 * time.Minute, EnvVars: env(flagTimeout)},
 		&cli.StringFlag{Name: flagLogLevel, Usage: "debug, info, warn or error", Value: "warn", EnvVars: env(flagLogLevel)},
 		&cli.StringFlag{Name: flagLogFormat, Usage: "text or json", Value: "text", EnvVars: env(flagLogFormat)},
-		&cli.StringFlag{Name: flagExportfs, Usage: "the exportfs program", Value: "/usr/sbin/exportfs", EnvVars: env(flagExportfs)},
-		&cli.StringFlag{Name: flagEtab, Usage: "the table of active exports", Value: "/var/lib/nfs/etab", EnvVars: env(flagEtab)},
+		&cli.StringFlag{Name: flagExportfs, TakesFile: true, Usage: "the exportfs program", Value: "/usr/sbin/exportfs", EnvVars: env(flagExportfs)},
+		&cli.StringFlag{Name: flagEtab, TakesFile: true, Usage: "the table of active exports", Value: "/var/lib/nfs/etab", EnvVars: env(flagEtab)},
 		&cli.BoolFlag{Name: flagNoPreflight, Usage: "do not prove the new file with exportfs in a sandbox", EnvVars: env(flagNoPreflight)},
-		&cli.StringSliceFlag{Name: flagAdopt, Usage: "take over the exports `FILE` of the program that this one replaces; repeatable", EnvVars: env(flagAdopt)},
+		&cli.StringSliceFlag{Name: flagAdopt, TakesFile: true, Usage: "take over the exports `FILE` of the program that this one replaces; repeatable", EnvVars: env(flagAdopt)},
 	}
+}
+
+func formatFlag() cli.Flag {
+	return &cli.StringFlag{Name: flagFormat, Usage: "text or json", Value: "text", EnvVars: env(flagFormat)}
 }
 
 // env gives the environment variable of a flag.
@@ -373,6 +416,15 @@ func (a *app) settings(c *cli.Context) (settings, error) {
 	return s, nil
 }
 
+// outputFormat is text or json.
+func outputFormat(c *cli.Context) (string, error) {
+	format := c.String(flagFormat)
+	if format != "text" && format != "json" {
+		return "", &usageError{fmt.Errorf("--%s: %q is not text or json", flagFormat, format)}
+	}
+	return format, nil
+}
+
 // openLog replaces the log by the one that the flags ask for.
 func (a *app) openLog(c *cli.Context) error {
 	var level slog.Level
@@ -393,19 +445,26 @@ func (a *app) plan(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	format := c.String(flagFormat)
-	if format != "text" && format != "json" {
-		return &usageError{fmt.Errorf("--%s: %q is not text or json", flagFormat, format)}
+	format, err := outputFormat(c)
+	if err != nil {
+		return err
+	}
+	colors, err := a.colors(c.String(flagColor))
+	if err != nil {
+		return err
 	}
 	o, err := a.compute(c.Context, s)
 	if err != nil {
 		return err
 	}
-	print := o.printText
-	if format == "json" {
-		print = o.printJSON
+	print, out := o.printText, a.stdout
+	if colors {
+		out = colored{out}
 	}
-	if err := print(a.stdout); err != nil {
+	if format == "json" {
+		print, out = o.printJSON, a.stdout
+	}
+	if err := print(out); err != nil {
 		return &outputError{err}
 	}
 	if err := o.approved("", approveCommand(c, o)); err != nil {
@@ -418,6 +477,9 @@ func (a *app) plan(c *cli.Context) error {
 }
 
 func (a *app) apply(c *cli.Context) error {
+	if err := a.measure(c); err != nil {
+		return err
+	}
 	s, err := a.settings(c)
 	if err != nil {
 		return err
@@ -434,15 +496,19 @@ func (a *app) apply(c *cli.Context) error {
 	if err := o.printText(a.stdout); err != nil {
 		return &outputError{err}
 	}
-	if err := o.approved(c.String(flagApprove), approveCommand(c, o)); err != nil {
-		return err
+	refusal := o.approved(c.String(flagApprove), approveCommand(c, o))
+	a.metrics.planned(o, refusal)
+	if refusal != nil {
+		return refusal
 	}
 	if !o.changes() {
 		return nil
 	}
+	a.metrics.enter(phaseWrite)
 	if err := a.install(c.Context, s, o); err != nil {
 		return err
 	}
+	a.metrics.applied(o)
 	if _, err := fmt.Fprintln(a.stdout, "applied"); err != nil {
 		a.log.Warn(fmt.Sprintf("all is done, but it cannot be said on standard output: %s", err))
 	}

@@ -18,11 +18,7 @@ func (o *outcome) printText(w io.Writer) error {
 	case o.held != nil && o.held.reason == standby:
 		// A standby does this for months: not a word.
 	case o.held != nil:
-		fmt.Fprintf(&b, "held: %s", printable(o.held.reason))
-		if !o.held.until.IsZero() {
-			fmt.Fprintf(&b, ", until %s", o.held.until.Format(time.RFC3339))
-		}
-		b.WriteByte('\n')
+		b.WriteString(o.held.text() + "\n")
 	case o.rewrites():
 		b.Write(o.diff())
 		for _, r := range o.plan.Removed {

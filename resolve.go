@@ -88,7 +88,9 @@ func (a *app) locateName(ctx context.Context, name string, local []netip.Addr) e
 		found, err := a.lookup(ctx, network, question)
 		switch {
 		case err == nil:
-			addrs = append(addrs, found...)
+			for _, addr := range found {
+				addrs = append(addrs, addr.Unmap())
+			}
 		case !noSuchAddress(err):
 			failures = append(failures, err.Error())
 		}

@@ -74,6 +74,15 @@ type held struct {
 	until  time.Time
 }
 
+// text is the hold for people.
+func (h *held) text() string {
+	text := "held: " + printable(h.reason)
+	if !h.until.IsZero() {
+		text += ", until " + h.until.Format(time.RFC3339)
+	}
+	return text
+}
+
 // standby is the reason to hold of a server that is none of the mount hosts.
 const standby = "standby"
 
@@ -111,12 +120,7 @@ func (a *app) compute(ctx context.Context, s settings) (_ *outcome, err error) {
 	if o.held = a.holds(config.Maintenance, s.config); o.held != nil {
 		return o, nil
 	}
-	creds, credsErr := keystone.Find(keystone.Sources{
-		Cloud:       cmp.Or(s.cloud, config.OpenStack.Cloud),
-		File:        cmp.Or(s.credentials, config.OpenStack.Credentials),
-		DefaultFile: defaultCredsFile,
-		Getenv:      a.getenv,
-	})
+	creds, credsErr := a.findCredentials(s, config)
 	if credsErr == nil && creds.Maintenance != nil {
 		maintenance, err := exports.ParseMaintenance(creds.Maintenance)
 		if err != nil {
@@ -127,6 +131,7 @@ func (a *app) compute(ctx context.Context, s settings) (_ *outcome, err error) {
 		}
 	}
 
+	a.metrics.enter(phaseResolver)
 	local, err := a.local()
 	if err != nil {
 		return nil, err
@@ -141,6 +146,7 @@ func (a *app) compute(ctx context.Context, s settings) (_ *outcome, err error) {
 		return o, nil
 	}
 
+	a.metrics.enter(phaseLock)
 	if s.lock {
 		var release func() error
 		release, err = render.File{Path: s.exportsFile}.Lock(ctx, s.lockTimeout)
@@ -161,11 +167,14 @@ func (a *app) compute(ctx context.Context, s settings) (_ *outcome, err error) {
 	if err := o.readFiles(s); err != nil {
 		return nil, err
 	}
+	a.metrics.exported(o.plan.Today.Len())
 
+	a.metrics.enter(phaseCloud)
 	evidence := exports.Evidence{Config: config, Hosts: hosts, Local: local}
 	if err := a.decide(ctx, s, o, evidence, creds, credsErr); err != nil {
 		return nil, err
 	}
+	a.metrics.enter(phaseProof)
 	for _, warning := range o.plan.Warnings {
 		a.log.Warn(warning)
 	}
@@ -251,6 +260,29 @@ func (s settings) etcExports() string {
 	return filepath.Join(filepath.Dir(filepath.Dir(s.exportsFile)), "exports")
 }
 
+func (a *app) findCredentials(s settings, config *exports.Config) (keystone.Credentials, error) {
+	return keystone.Find(keystone.Sources{
+		Cloud:       cmp.Or(s.cloud, config.OpenStack.Cloud),
+		File:        cmp.Or(s.credentials, config.OpenStack.Credentials),
+		DefaultFile: defaultCredsFile,
+		Getenv:      a.getenv,
+	})
+}
+
+// cloudOptions is how the cloud is asked.
+func (a *app) cloudOptions(config *exports.Config) keystone.Options {
+	return keystone.Options{
+		Domain:    config.OpenStack.Domain,
+		Regions:   config.OpenStack.Regions,
+		Listing:   config.OpenStack.Listing,
+		UserAgent: "nfs-exportd/" + strings.Fields(versionText())[0],
+		Log:       a.log,
+		Proxy:     http.ProxyFromEnvironment,
+		Now:       a.now,
+		Sleep:     a.sleep,
+	}
+}
+
 // decide asks the cloud and makes the plan.
 func (a *app) decide(ctx context.Context, s settings, o *outcome, e exports.Evidence, creds keystone.Credentials, credsErr error) error {
 	keys, ids := exports.Questions(e.Config, e.Hosts, o.plan.Today)
@@ -264,18 +296,11 @@ func (a *app) decide(ctx context.Context, s settings, o *outcome, e exports.Evid
 	for _, warning := range creds.Warnings {
 		a.log.Warn(warning)
 	}
+	ctx, done := a.showProgress(a.metrics.counting(ctx))
+	defer done()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	client, err := keystone.Open(ctx, creds, keystone.Options{
-		Domain:    e.Config.OpenStack.Domain,
-		Regions:   e.Config.OpenStack.Regions,
-		Listing:   e.Config.OpenStack.Listing,
-		UserAgent: "nfs-exportd/" + strings.Fields(versionText())[0],
-		Log:       a.log,
-		Proxy:     http.ProxyFromEnvironment,
-		Now:       a.now,
-		Sleep:     a.sleep,
-	})
+	client, err := keystone.Open(ctx, creds, a.cloudOptions(e.Config))
 	if err != nil {
 		return err
 	}
@@ -375,8 +400,7 @@ func (a *app) prove(ctx context.Context, s settings, o *outcome) error {
 	if s.noPreflight || !o.changes() {
 		return nil
 	}
-	sandbox := render.Sandbox{Self: os.Args[0], Exportfs: s.exportfs, Own: s.exportsFile, Timeout: a.exportfsTimeout()}
-	proof, err := sandbox.Prove(ctx, o.text, o.plan.Desired, o.foreign)
+	proof, err := a.sandbox(s).Prove(ctx, o.text, o.plan.Desired, o.foreign)
 	if errors.Is(err, render.ErrNoNamespaces) {
 		a.log.Warn(fmt.Sprintf("%s; going on without proof that exportfs will read the new file as it is meant", err))
 		return nil
@@ -393,6 +417,10 @@ func (a *app) prove(ctx context.Context, s settings, o *outcome) error {
 }
 
 func (a *app) exportfsTimeout() time.Duration { return cmp.Or(a.patience, exportfsTimeout) }
+
+func (a *app) sandbox(s settings) render.Sandbox {
+	return render.Sandbox{Self: os.Args[0], Exportfs: s.exportfs, Own: s.exportsFile, Timeout: a.exportfsTimeout()}
+}
 
 // refusedError is a plan that nobody has approved.
 type refusedError struct {

@@ -287,8 +287,9 @@ func faultStatuses(name string) []int {
 		return []int{exitNoPermission}
 	case has("reset-", "closed-", "black-hole", "stall-", "slow-drip", "status-429", "status-5", "instance-unknown"):
 		return []int{exitUnavailable}
-	case has("list-empty", "truncated", "page-short", "instance-other-tenant", "project-another"):
-		// Less than everything is shown: not to be trusted, or no proof.
+	case has("status-404", "list-empty", "truncated", "page-short", "instance-other-tenant", "project-another"):
+		// Less than everything is shown: not to be trusted, or no proof. And a 404
+		// to one who exchanges a token is a token that is not found.
 		return []int{exitUntrusted, exitNoPermission}
 	}
 	return []int{exitUntrusted}

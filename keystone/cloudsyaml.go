@@ -39,6 +39,11 @@ func fromCloudsYAML(cloud string, getenv func(string) string) (Credentials, erro
 		return Credentials{}, unusable(source, noCloud(path, cloud), "check --os-cloud, OS_CLOUD and openstack.cloud")
 	}
 
+	if getenv("OS_CLIENT_CONFIG_FILE") == "" && filepath.Dir(path) == "." && writtenByOthers(info, os.Geteuid()) {
+		return Credentials{}, unusable(source,
+			errors.New("it lies in the working directory, and another user can say in it which cloud is asked"),
+			"run in another directory, or name the file that is meant with OS_CLIENT_CONFIG_FILE")
+	}
 	warnings := exposed(path, info, entry.hasSecret(), os.Geteuid(), os.Getegid())
 
 	securePath := getenv("OS_CLIENT_SECURE_FILE")

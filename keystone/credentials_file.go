@@ -72,6 +72,13 @@ func nextStep(err error) string {
 	return ""
 }
 
+// writtenByOthers tells whether others than root and this process may write a
+// file.
+func writtenByOthers(info fs.FileInfo, uid int) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return !ok || info.Mode().Perm()&0o002 != 0 || stat.Uid != 0 && int(stat.Uid) != uid
+}
+
 // exposed warns about a file that others than root and this process may read,
 // if it holds a secret, or may write, who could then say whom to trust.
 func exposed(path string, info fs.FileInfo, secret bool, uid, gid int) []string {

@@ -21,22 +21,24 @@ const (
 	listings = 3
 )
 
-// listInstances gives all instances of the projects, which are by id, in all
-// regions. The result is by project id, each list in order of region and id.
+// listInstances gives all instances of the projects, which are by id, in the
+// regions, of which none are all. The result is by project id, each list in order of region and id.
 //
 // Nova leaves instances in a cell that is down out of an ordinary answer. It
 // tells of them, as stubs with the status UNKNOWN, only with microversion 2.69
 // or later, without any parameter but all_tenants, and as long as the page is
 // not full (servers.py, _is_cell_down_supported, and compute/api.py, get_all).
 // So what a listing lacks has to be proved absent by requests of that form.
-func (c *Client) listInstances(ctx context.Context, projects map[string]exports.Project) (map[string][]exports.Instance, error) {
+func (c *Client) listInstances(ctx context.Context, projects map[string]exports.Project, regions []string) (map[string][]exports.Instance, error) {
 	result := map[string][]exports.Instance{}
 	if len(projects) == 0 {
 		return result, nil
 	}
-	regions, err := c.findRegions(ctx)
-	if err != nil {
-		return nil, err
+	var err error
+	if len(regions) == 0 {
+		if regions, err = c.findRegions(ctx); err != nil {
+			return nil, err
+		}
 	}
 	var served []exports.Project
 	for _, p := range projects {
@@ -185,7 +187,7 @@ func (n nova) listOwn(ctx context.Context, p exports.Project) ([]exports.Instanc
 // probeAll is an error if a cell is down, or may be.
 func (n nova) probeAll(ctx context.Context) error {
 	page, err := n.page(ctx, fmt.Sprintf("look for cells of region %s that are down", quote(n.region)),
-		"/servers?all_tenants=1", false, allTenantsNext)
+		"/servers?all_tenants=1", false, n.allTenantsNext())
 	if err != nil || !page.full {
 		return err
 	}
@@ -264,7 +266,7 @@ func (n nova) listOnce(ctx context.Context, p exports.Project, query url.Values,
 	op := fmt.Sprintf("list the instances of project %s (%s) in region %s", quote(p.Name), plain(p.ID), quote(n.region))
 	right := "allow os_compute_api:servers:detail to those with a role on the project"
 	if query.Has("all_tenants") {
-		right = allTenantsNext
+		right = n.allTenantsNext()
 	}
 	var instances []exports.Instance
 	seen := map[string]bool{}
@@ -333,8 +335,15 @@ func (n nova) page(ctx context.Context, op, path string, detail bool, next strin
 	return page, err
 }
 
-const allTenantsNext = "allow os_compute_api:servers:index:get_all_tenants and :detail:get_all_tenants, " +
-	"or set openstack.listing to per-project and give the user a role on each project"
+// allTenantsNext is what to do where Nova refuses to list all projects.
+func (n nova) allTenantsNext() string {
+	if n.client.creds.scope.system {
+		return "Nova takes no token for the system where [oslo_policy] enforce_scope is on: log in for a project on which the user " +
+			"may list all projects, or set openstack.listing to per-project, log in for a project, and give the user a role on each"
+	}
+	return "allow os_compute_api:servers:index and :detail, and :index:get_all_tenants and :detail:get_all_tenants, " +
+		"or set openstack.listing to per-project and give the user a role on each project"
+}
 
 func sameMicroversion(header http.Header) error {
 	for _, value := range header.Values("OpenStack-API-Version") {

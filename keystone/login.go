@@ -95,6 +95,9 @@ type tokenAnswer struct {
 			All bool `json:"all"`
 		} `json:"system"`
 		Catalog *[]tokens.CatalogEntry `json:"catalog"`
+		Roles   []struct {
+			Name string `json:"name"`
+		} `json:"roles"`
 	} `json:"token"`
 }
 
@@ -194,14 +197,22 @@ func decodeToken(body []byte, asked tokens.AuthOptions, unscoped bool) (*token, 
 	if !right {
 		return nil, errors.New("the token is for another scope than the one that was asked for")
 	}
-	t := &token{}
+	t := &token{scope: "nothing"}
 	if got.Catalog != nil {
 		t.catalog = *got.Catalog
 	}
-	if project {
+	switch {
+	case project:
 		t.projectID = got.Project.ID
-	} else if got.Domain != nil {
+		t.scope = fmt.Sprintf("project %s (%s)", quote(got.Project.Name), plain(got.Project.ID))
+	case got.Domain != nil:
 		t.domainID = got.Domain.ID
+		t.scope = fmt.Sprintf("domain %s (%s)", quote(got.Domain.Name), plain(got.Domain.ID))
+	case got.System != nil:
+		t.scope = "the system"
+	}
+	for _, role := range got.Roles {
+		t.roles = append(t.roles, role.Name)
 	}
 	return t, nil
 }

@@ -12,20 +12,21 @@ import (
 	"nfs-exportd/exports"
 )
 
-// findProjects answers for each key and id what Keystone shows of the project.
+// findProjects answers for each key and id what Keystone shows of the project,
+// and tells which list that rests on.
 //
 // One request is enough where the user may list the domain's projects. Where
 // not, or where Keystone cuts the list, those that the user has a role on come
 // first, and what is still missing is asked for one by one. What is refused then
 // is hidden, never absent.
-func (c *Client) findProjects(ctx context.Context, wanted Wanted) (exports.Inventory, error) {
+func (c *Client) findProjects(ctx context.Context, wanted Wanted) (exports.Inventory, string, error) {
 	inventory := exports.Inventory{Projects: map[string]exports.Project{}, IDs: map[string]exports.Project{}}
 	if len(wanted.Keys) == 0 && len(wanted.IDs) == 0 {
-		return inventory, nil
+		return inventory, "", nil
 	}
 	domain, err := c.listDomain(ctx)
 	if err != nil {
-		return inventory, err
+		return inventory, "", err
 	}
 	keys := make([]exports.Project, len(wanted.Keys))
 	ids := make([]exports.Project, len(wanted.IDs))
@@ -39,7 +40,7 @@ func (c *Client) findProjects(ctx context.Context, wanted Wanted) (exports.Inven
 		return err
 	})
 	if err != nil {
-		return inventory, err
+		return inventory, "", err
 	}
 	for i, key := range wanted.Keys {
 		inventory.Projects[key] = keys[i]
@@ -47,7 +48,11 @@ func (c *Client) findProjects(ctx context.Context, wanted Wanted) (exports.Inven
 	for i, id := range wanted.IDs {
 		inventory.IDs[id] = ids[i]
 	}
-	return inventory, nil
+	list := fmt.Sprintf("the complete list of domain %s, %d projects", quote(c.opts.Domain), len(domain.byID))
+	if !domain.complete {
+		list = fmt.Sprintf("only the %d projects of domain %s that the user has a role on", len(domain.byID), quote(c.opts.Domain))
+	}
+	return inventory, list, nil
 }
 
 // domainProjects are the projects of the domain, as far as Keystone lists them.

@@ -231,6 +231,44 @@ func TestForgedProjects(t *testing.T) {
 	}
 }
 
+// TestNameTwice has two projects of one name, of which nobody can say which one
+// is meant.
+func TestNameTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	truncated(1)(w)
+	w.Inject(keystonetest.Fault{Kind: keystonetest.Projects,
+		Match: func(r keystonetest.Request) bool { return r.Query.Has("name") },
+		Do: keystonetest.Answer(200, `{"projects":[{"id":"a","name":"twice","domain_id":"default","enabled":true},
+			{"id":"b","name":"twice","domain_id":"default","enabled":true}]}`)})
+	if _, err := w.read(t.Context(), Wanted{Keys: []string{"twice"}}); class(err) != "untrusted" || !strings.Contains(err.Error(), "2 projects have the name") {
+		t.Errorf("%s: %v", class(err), err)
+	}
+}
+
+// TestOwnProjects has a list of the projects with a role in which others come
+// first: those of other domains, and those that are known already.
+func TestOwnProjects(t *testing.T) {
+	t.Parallel()
+	no, _ := keystonetest.FaultNamed("status-403")
+	for _, first := range []string{
+		`{"id":"foreign","name":"tools","domain_id":"elsewhere","enabled":true}`,
+		`{"id":"` + toolsID + `","name":"tools","domain_id":"default","enabled":true}`,
+	} {
+		w := newWorld(t)
+		w.opts.Regions = []string{"RegionOne"}
+		truncated(1)(w)
+		w.Inject(keystonetest.Fault{Kind: keystonetest.AuthProjects, Do: keystonetest.Answer(200,
+			`{"projects":[`+first+`,{"id":"own","name":"mine","domain_id":"default","enabled":true}]}`)})
+		w.Inject(no.On(keystonetest.OneProject))
+		w.Inject(keystonetest.Fault{Kind: keystonetest.Projects, Do: no.Do,
+			Match: func(r keystonetest.Request) bool { return r.Query.Has("name") }})
+		if diff := cmp.Diff(map[string]string{"mine": "shown own, id hidden"}, w.sights(t, "mine")); diff != "" {
+			t.Errorf("behind %s: -want +got:\n%s", first, diff)
+		}
+	}
+}
+
 // TestAnotherForID has Keystone show something else than the project that was
 // asked for by id.
 func TestAnotherForID(t *testing.T) {

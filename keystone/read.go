@@ -80,6 +80,27 @@ type Client struct {
 // Open logs in. The error is a [*CredentialsError], [*RefusedError],
 // [*UnavailableError] or [*UntrustedError], or is [context.Canceled].
 func Open(ctx context.Context, creds Credentials, opts Options) (*Client, error) {
+	c, err := newClient(creds, opts)
+	if err != nil {
+		return nil, err
+	}
+	c.root = &session{login: c.firstLogin}
+	if c.root.token, err = c.firstLogin(ctx); err != nil {
+		c.Close()
+		return nil, err
+	}
+	// Keystone answers one whose token is for a domain with the projects of that
+	// domain, whichever is asked for: for another, with an empty list.
+	if d := c.root.token.domainID; d != "" && d != c.opts.Domain {
+		c.Close()
+		return nil, unusable(creds.Source, fmt.Errorf("they are for domain %s, but the projects are those of domain %s",
+			quote(d), quote(c.opts.Domain)), "use other credentials, or set openstack.domain")
+	}
+	return c, nil
+}
+
+// newClient is a client that has not logged in.
+func newClient(creds Credentials, opts Options) (*Client, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
 		return nil, unusable("", err, "")
@@ -107,18 +128,6 @@ func Open(ctx context.Context, creds Credentials, opts Options) (*Client, error)
 		// Go would send the token, and on a 307 the password, to the other host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	c.root = &session{login: c.firstLogin}
-	if c.root.token, err = c.firstLogin(ctx); err != nil {
-		c.Close()
-		return nil, err
-	}
-	// Keystone answers one whose token is for a domain with the projects of that
-	// domain, whichever is asked for: for another, with an empty list.
-	if d := c.root.token.domainID; d != "" && d != opts.Domain {
-		c.Close()
-		return nil, unusable(creds.Source, fmt.Errorf("they are for domain %s, but the projects are those of domain %s",
-			quote(d), quote(opts.Domain)), "use other credentials, or set openstack.domain")
-	}
 	return c, nil
 }
 
@@ -137,10 +146,26 @@ type Wanted struct {
 // name and that are enabled. It is complete, or there is one of the errors of
 // [Open].
 func (c *Client) Inventory(ctx context.Context, wanted Wanted) (exports.Inventory, error) {
-	inventory, err := c.findProjects(ctx, wanted)
+	inventory, _, err := c.Projects(ctx, wanted)
 	if err != nil {
 		return exports.Inventory{}, err
 	}
+	if err := c.Instances(ctx, inventory); err != nil {
+		return exports.Inventory{}, err
+	}
+	return inventory, nil
+}
+
+// Projects is the part of [Client.Inventory] that Keystone answers: the projects,
+// without their instances. It tells besides, for people, which list that rests on.
+func (c *Client) Projects(ctx context.Context, wanted Wanted) (exports.Inventory, string, error) {
+	return c.findProjects(ctx, wanted)
+}
+
+// Instances is the part of [Client.Inventory] that Nova answers: it fills in the
+// instances of the inventory's projects, of some regions or else of all that a
+// run reads.
+func (c *Client) Instances(ctx context.Context, inventory exports.Inventory, regions ...string) error {
 	// Two keys can be one project, one its id and one its name.
 	served := map[string]exports.Project{}
 	for _, p := range inventory.Projects {
@@ -148,13 +173,13 @@ func (c *Client) Inventory(ctx context.Context, wanted Wanted) (exports.Inventor
 			served[p.ID] = p
 		}
 	}
-	instances, err := c.listInstances(ctx, served)
+	instances, err := c.listInstances(ctx, served, regions)
 	if err != nil {
-		return exports.Inventory{}, err
+		return err
 	}
 	for key, p := range inventory.Projects {
 		p.Instances = instances[p.ID]
 		inventory.Projects[key] = p
 	}
-	return inventory, nil
+	return nil
 }

@@ -19,6 +19,8 @@ type token struct {
 	id                secret
 	projectID         string // of a token for a project
 	domainID          string // of a token for a domain
+	scope             string // for people
+	roles             []string
 	catalog           []tokens.CatalogEntry
 	identity, compute *gophercloud.ServiceClient
 }

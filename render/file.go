@@ -15,6 +15,7 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -249,6 +250,23 @@ func (s Snapshot) same(t Snapshot) bool {
 	}
 	a, b := s.info.Sys().(*syscall.Stat_t), t.info.Sys().(*syscall.Stat_t)
 	return os.SameFile(s.info, t.info) && a.Mode == b.Mode && a.Uid == b.Uid && a.Gid == b.Gid
+}
+
+// Writable tells whether the file could be replaced, as far as that can be known
+// without writing. It gives a *FileError.
+func (f File) Writable() error {
+	dir := filepath.Dir(f.Path)
+	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+		return &FileError{f.Path, "write", err}
+	}
+	var stat unix.Statfs_t
+	if err := unix.Statfs(dir, &stat); err != nil {
+		return &FileError{f.Path, "look for room for", err}
+	}
+	if stat.Blocks > 0 && stat.Bfree == 0 {
+		return &FileError{f.Path, "write", syscall.ENOSPC}
+	}
+	return nil
 }
 
 // Replace puts text in the place of the file that old is a snapshot of, with

@@ -107,7 +107,7 @@ func Install(ctx context.Context, c Change) (Outcome, error) {
 	if err != nil && !errors.As(err, &broken) {
 		return Outcome{}, err
 	}
-	if err := c.checkRoom(); err != nil {
+	if err := c.CheckRoom(); err != nil {
 		return Outcome{}, err
 	}
 	if err := errors.Join(c.Exportfs.check(), c.checkFIFOs()); err != nil {
@@ -238,10 +238,10 @@ func (c Change) undo(ctx context.Context, wrote bool, before Table, failure *Act
 	failure.TableRestored = failed == nil && before != nil && maps.Equal(table, before)
 }
 
-// checkRoom refuses to let exportfs write a table for which there is no room:
+// CheckRoom refuses to let exportfs write a table for which there is no room:
 // it would put a table cut short in the place of the old one and report success
-// (xtab_write in nfs-utils' support/export/xtab.c).
-func (c Change) checkRoom() error {
+// (xtab_write in nfs-utils' support/export/xtab.c). It gives a *FileError.
+func (c Change) CheckRoom() error {
 	dir := filepath.Dir(c.Exportfs.Etab)
 	var stat syscall.Statfs_t
 	if err := syscall.Statfs(dir, &stat); err != nil {

@@ -17,6 +17,8 @@ type Parsed struct {
 	// Edited tells that somebody else than this program has written to the
 	// file. A file without any line but comments never counts as edited.
 	Edited bool
+	// Lines are the numbers of the grants' lines, from 1.
+	Lines map[exports.Place]int
 	// Unread are the lines that are neither comments nor grants as Marshal
 	// writes them, in order. exportfs may understand them all the same.
 	Unread []Line
@@ -41,10 +43,9 @@ func (l Line) String() string {
 // it cannot read it gives back in Unread.
 func Parse(text []byte) Parsed {
 	var (
-		parsed Parsed
+		parsed = Parsed{Lines: map[exports.Place]int{}}
 		grants []exports.Grant
 		owner  exports.Owner
-		lines  = map[exports.Place]int{}
 		number int
 	)
 	unread := func(line, problem string) {
@@ -71,11 +72,11 @@ func Parse(text []byte) Parsed {
 			unread(line, problem)
 			continue
 		}
-		if first, ok := lines[g.Place()]; ok {
+		if first, ok := parsed.Lines[g.Place()]; ok {
 			unread(line, fmt.Sprintf("same path and client as line %d", first))
 			continue
 		}
-		lines[g.Place()] = number
+		parsed.Lines[g.Place()] = number
 		g.Owner = owner
 		grants = append(grants, g)
 	}

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -210,7 +211,8 @@ func (s Sandbox) findRejected(ctx context.Context, want exports.Set) error {
 			rejected.Said = append(rejected.Said, "in the active table, "+unreadable.Problem)
 		case !ok:
 			// The name of the sandbox's file would lead astray.
-			rejected.Said = append(rejected.Said, strings.TrimPrefix(results[i].Ran.Said, "exportfs: /etc/exports:1: "))
+			said := strings.TrimPrefix(results[i].Ran.Said, "exportfs: /etc/exports:1: ")
+			rejected.Said = append(rejected.Said, cmp.Or(said, "it makes something else of it, and says nothing: see whether the path leads through a symbolic link"))
 		default:
 			continue
 		}

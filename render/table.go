@@ -1,9 +1,12 @@
 package render
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 
 	"nfs-exportd/exports"
@@ -116,4 +119,11 @@ func ReadTable(path string) (Table, error) {
 		problem.Path = path
 	}
 	return table, err
+}
+
+// Places are those of the table, in the order of an exports file.
+func (t Table) Places() []exports.Place {
+	return slices.SortedFunc(maps.Keys(t), func(a, b exports.Place) int {
+		return cmp.Or(strings.Compare(a.Path, b.Path), a.Client.Compare(b.Client))
+	})
 }

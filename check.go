@@ -1,0 +1,531 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"nfs-exportd/exports"
+	"nfs-exportd/keystone"
+	"nfs-exportd/render"
+)
+
+// checkup goes through everything that a run depends on, in an order in which
+// the first thing that is wrong is the cause, not what follows from it.
+type checkup struct {
+	*app
+	settings settings
+
+	findings []finding
+
+	config *exports.Config
+	creds  *keystone.Credentials
+	local  bool // the addresses of this server are known
+	e      exports.Evidence
+	client *keystone.Client
+	// read tells that the inventory is complete.
+	read bool
+	o    *outcome // nil if the exports files cannot be read
+}
+
+// finding is what one step came to.
+type finding struct {
+	Step  string    `json:"step"`
+	State stepState `json:"state"`
+	Says  string    `json:"says"`
+	err   error
+}
+
+// stepState is how a step ended.
+type stepState string
+
+const (
+	stateOK         stepState = "ok"
+	stateWarning    stepState = "warning"
+	stateFailed     stepState = "failed"
+	stateNotReached stepState = "not reached"
+)
+
+// concern is what an operator should know although no run fails of it.
+type concern string
+
+func (c concern) Error() string { return string(c) }
+
+// checkError is the first step that failed.
+type checkError struct {
+	step string
+	err  error
+}
+
+func (e *checkError) Error() string { return fmt.Sprintf("check: %s failed: %s", e.step, e.err) }
+func (e *checkError) Unwrap() error { return e.err }
+
+func (a *app) check(c *cli.Context) error {
+	s, err := a.settings(c)
+	if err != nil {
+		return err
+	}
+	format, err := outputFormat(c)
+	if err != nil {
+		return err
+	}
+	k := &checkup{app: a, settings: s}
+	k.run(c.Context)
+	var failed error
+	if i := slices.IndexFunc(k.findings, func(f finding) bool { return f.State == stateFailed }); i >= 0 {
+		failed = &checkError{k.findings[i].Step, k.findings[i].err}
+	}
+	print := k.printText
+	if format == "json" {
+		print = func(w io.Writer) error { return k.printJSON(w, exitStatus(c.Context, failed)) }
+	}
+	if err := print(a.stdout); err != nil {
+		return &outputError{err}
+	}
+	return failed
+}
+
+// step does one step and notes what it came to. With reached false it is not
+// done, as what it needs is not there.
+func (k *checkup) step(name string, reached bool, do func() (string, error)) bool {
+	f := finding{Step: name, State: stateNotReached}
+	if reached {
+		f.State = stateOK
+		f.Says, f.err = do()
+		if c, ok := errors.AsType[concern](f.err); ok {
+			f.State, f.Says = stateWarning, string(c)
+		} else if f.err != nil {
+			f.State, f.Says = stateFailed, f.err.Error()
+		}
+	}
+	k.findings = append(k.findings, f)
+	return f.State == stateOK || f.State == stateWarning
+}
+
+func (k *checkup) run(ctx context.Context) {
+	k.step("configuration", true, k.checkConfig)
+	k.step("credentials", k.config != nil, k.checkCredentials)
+	k.step("mount hosts", k.config != nil, func() (string, error) { return k.checkHosts(ctx) })
+	k.step("exports file", true, k.checkFile)
+	k.step("disk", k.o != nil, k.checkDisk)
+
+	limited, cancel := context.WithTimeout(ctx, k.settings.timeout)
+	defer cancel()
+	k.checkCloud(limited)
+
+	k.step("other exports files", k.o != nil, k.checkForeign)
+	there := k.step("directories", k.config != nil && k.local, k.checkDirectories)
+	runs := k.step("exportfs", k.o != nil && there, func() (string, error) { return k.checkExportfs(ctx) })
+	k.step("active table", k.o != nil, k.checkTable)
+	k.step("plan", k.o != nil && k.read && runs, func() (string, error) { return k.checkPlan(ctx) })
+}
+
+func (k *checkup) checkConfig() (string, error) {
+	config, err := k.readConfig(k.settings.config)
+	if err != nil {
+		return "", err
+	}
+	k.config = config
+	k.e.Config = config
+	if held := k.holds(config.Maintenance, k.settings.config); held != nil {
+		return "", concern(held.text() + ": until it ends, plan and apply do nothing")
+	}
+	return fmt.Sprintf("%s: %s, %s", k.settings.config, count(len(config.Projects), "project"), count(len(config.Public), "public line")), nil
+}
+
+func (k *checkup) checkCredentials() (string, error) {
+	creds, err := k.findCredentials(k.settings, k.config)
+	if err != nil {
+		return "", err
+	}
+	k.creds = &creds
+	if creds.Maintenance != nil {
+		m, err := exports.ParseMaintenance(creds.Maintenance)
+		if err != nil {
+			return "", &configError{creds.Source, err}
+		}
+		if held := k.holds(m, creds.Source); held != nil {
+			return "", concern(held.text() + ": until it ends, plan and apply do nothing")
+		}
+	}
+	if len(creds.Warnings) > 0 {
+		return "", concern(strings.Join(creds.Warnings, "; "))
+	}
+	return fmt.Sprintf("%s, for %s at %s", creds, creds.Scope(), creds.AuthURL), nil
+}
+
+func (k *checkup) checkHosts(ctx context.Context) (string, error) {
+	var err error
+	if k.e.Local, err = k.app.local(); err != nil {
+		return "", err
+	}
+	if k.e.Hosts, err = k.locate(ctx, k.config.Hosts(), k.settings.serveAs, k.e.Local); err != nil {
+		return "", err
+	}
+	k.local = true
+	var here, elsewhere, unresolved []string
+	for _, name := range k.config.Hosts() {
+		host := k.e.Hosts[name]
+		text := fmt.Sprintf("%s (%s)", name, host.Why)
+		switch host.Where {
+		case exports.Here:
+			here = append(here, text)
+		case exports.Elsewhere:
+			elsewhere = append(elsewhere, text)
+		default:
+			unresolved = append(unresolved, text)
+		}
+	}
+	say := func(what string, names []string) string {
+		if len(names) == 0 {
+			return ""
+		}
+		return what + " " + strings.Join(names, ", ")
+	}
+	text := strings.Join(slices.DeleteFunc([]string{
+		say("this server:", here), say("elsewhere:", elsewhere), say("not known:", unresolved),
+	}, func(s string) bool { return s == "" }), "; ")
+	switch {
+	case len(unresolved) > 0:
+		return "", concern(text + ": mend the resolver, or name this server with --serve-as")
+	case len(here) == 0 && len(elsewhere) > 0:
+		return "", concern(fmt.Sprintf("no mount host is this server, which has %v; %s: if it should serve one of them, "+
+			"see whether its service address is there, or use --serve-as", k.e.Local, text))
+	case text == "":
+		return "no mount is configured", nil
+	}
+	return text, nil
+}
+
+// checkCloud is the steps of the conversation with the cloud.
+func (k *checkup) checkCloud(ctx context.Context) {
+	ready := k.creds != nil && k.local
+	var keys, ids []string
+	if k.local {
+		var today exports.Set
+		if k.o != nil {
+			today = k.o.plan.Today
+		}
+		keys, ids = exports.Questions(k.config, k.e.Hosts, today)
+	}
+	if ready && len(keys) == 0 {
+		k.step("cloud", true, func() (string, error) {
+			return "no project has a mount on this server, so that the cloud is not asked", nil
+		})
+		k.read = true
+		return
+	}
+	var opts keystone.Options
+	var address string
+	if ready {
+		opts = k.cloudOptions(k.config)
+		address = k.creds.AuthURL
+	}
+	reached := k.checkWay(ctx, "Keystone", address, ready, opts)
+	k.step("log-in", reached, func() (string, error) { return k.checkLogIn(ctx, opts) })
+	if k.client != nil {
+		defer k.client.Close()
+	}
+	var regions []keystone.Region
+	listed := k.step("regions", k.client != nil, func() (string, error) {
+		var err error
+		if regions, err = k.client.Regions(ctx); err != nil {
+			return "", err
+		}
+		var names []string
+		for _, r := range regions {
+			names = append(names, r.ID)
+		}
+		return strings.Join(names, ", "), nil
+	})
+	found := true
+	for _, r := range regions {
+		there := k.step("Nova of "+printable(r.ID), true, func() (string, error) { return r.URL, r.Err })
+		found = found && there && k.checkWay(ctx, "Nova of "+printable(r.ID), r.URL, there, opts)
+	}
+	shown := k.step("projects", k.client != nil, func() (string, error) {
+		var list string
+		var err error
+		k.e.Inventory, list, err = k.client.Projects(ctx, keystone.Wanted{Keys: keys, IDs: ids})
+		return list, err
+	})
+	complete := listed && found && shown && len(regions) > 0
+	for _, r := range regions {
+		complete = k.step("instances of "+printable(r.ID), complete, func() (string, error) {
+			return k.checkInstances(ctx, r.ID)
+		}) && complete
+	}
+	for _, key := range keys {
+		k.step("project "+printable(key), shown, func() (string, error) { return k.checkProject(key, complete) })
+	}
+	k.read = complete
+}
+
+// checkInstances reads the instances of one region.
+func (k *checkup) checkInstances(ctx context.Context, region string) (string, error) {
+	one := exports.Inventory{Projects: maps.Clone(k.e.Inventory.Projects)}
+	for key, p := range one.Projects {
+		p.Instances = nil
+		one.Projects[key] = p
+	}
+	if err := k.client.Instances(ctx, one, region); err != nil {
+		return "", err
+	}
+	n := 0
+	for _, p := range one.Projects {
+		n += len(p.Instances)
+	}
+	k.e.Inventory = k.e.Inventory.Join(one)
+	return count(n, "instance") + " of the served projects; no cell is down", nil
+}
+
+// checkProject tells what became of a project of the configuration.
+func (k *checkup) checkProject(key string, complete bool) (string, error) {
+	switch p := k.e.Inventory.Projects[key]; {
+	case p.Sight == exports.Hidden:
+		return "", concern("it is not shown to us: " + p.Why)
+	case p.Sight == exports.Absent:
+		return "", concern("it does not exist: " + p.Why)
+	case !p.Enabled:
+		return "", concern(fmt.Sprintf("%q (%s) is disabled in Keystone and gets no grants", p.Name, printable(p.ID)))
+	case !complete:
+		return fmt.Sprintf("%q (%s)", p.Name, printable(p.ID)), nil
+	default:
+		return fmt.Sprintf("%q (%s), %s", p.Name, printable(p.ID), count(len(p.Instances), "instance")), nil
+	}
+}
+
+// checkWay is the steps to a service: its name, its port, its certificate.
+func (k *checkup) checkWay(ctx context.Context, service, address string, ready bool, opts keystone.Options) bool {
+	var r keystone.Reached
+	if ready {
+		r = keystone.Reach(ctx, *k.creds, opts, address, k.lookup)
+	}
+	at := func(stage keystone.Stage, says string) bool {
+		ready = k.step(fmt.Sprintf("%s of %s", stage, service), ready, func() (string, error) {
+			if r.Failed == stage {
+				return "", r.Err
+			}
+			return says, nil
+		}) && ready
+		return ready
+	}
+	if r.Proxy != "" {
+		r.Host = "the proxy " + r.Proxy
+	}
+	at(keystone.Name, fmt.Sprintf("%s is %v", r.Host, r.Addrs))
+	at(keystone.Connection, fmt.Sprintf("%s takes connections", cmp.Or(r.Addr, "it")))
+	if strings.HasPrefix(address, "https:") && r.Proxy == "" {
+		at(keystone.Certificate, fmt.Sprintf("for %s, until %s", r.Certificate, r.Until.UTC().Format(time.DateOnly)))
+	}
+	return ready
+}
+
+func (k *checkup) checkLogIn(ctx context.Context, opts keystone.Options) (string, error) {
+	client, err := keystone.Open(ctx, *k.creds, opts)
+	if _, refused := errors.AsType[*keystone.RefusedError](err); refused && k.creds.HasScope() {
+		return "", k.whyRefused(ctx, opts, err)
+	}
+	if err != nil {
+		return "", err
+	}
+	k.client = client
+	granted := client.Granted()
+	return fmt.Sprintf("for %s, with the roles %s", granted.Scope, printable(strings.Join(granted.Roles, ", "))), nil
+}
+
+// whyRefused tells a wrong password from a role that is gone, which have one and
+// the same answer.
+func (k *checkup) whyRefused(ctx context.Context, opts keystone.Options, err error) error {
+	switch unscoped := keystone.LogInUnscoped(ctx, *k.creds, opts); {
+	case unscoped == nil:
+		return fmt.Errorf("%w; the same credentials work without a scope, so that user and password are right, and it is %s that is refused: see whether it is there and enabled, and give the user a role on it",
+			err, k.creds.Scope())
+	case exitStatus(ctx, unscoped) == exitNoPermission:
+		return fmt.Errorf("%w; the same credentials do not work without a scope either, so that it is the user or the password, or the user is disabled or locked", err)
+	default:
+		return fmt.Errorf("%w; whether the same credentials work without a scope could not be found out: %w", err, unscoped)
+	}
+}
+
+// checkFile looks at the exports file, and whether it could be written.
+func (k *checkup) checkFile() (string, error) {
+	o := &outcome{path: k.settings.exportsFile}
+	if err := o.readFiles(k.settings); err != nil {
+		return "", err
+	}
+	k.o = o
+	switch {
+	case !o.old.Exists:
+		return o.path + " is not there yet", nil
+	case len(o.parsed.Unread) > 0:
+		return "", concern(fmt.Sprintf("%s: %d lines are not understood, the first is line %d (%s): apply will want its plan approved",
+			o.path, len(o.parsed.Unread), o.parsed.Unread[0].Number, o.parsed.Unread[0].Problem))
+	case o.parsed.Edited:
+		return "", concern(o.path + " was changed by somebody else than nfs-exportd: apply will want its plan approved")
+	}
+	return fmt.Sprintf("%s: %s", o.path, count(o.plan.Today.Len(), "grant")), nil
+}
+
+// checkDisk looks whether the exports file and the active table could be written.
+func (k *checkup) checkDisk() (string, error) {
+	change := render.Change{
+		Want: k.o.plan.Today, Foreign: k.o.foreign,
+		Exportfs: render.Exportfs{Path: k.settings.exportfs, Etab: k.settings.etab},
+	}
+	if err := errors.Join((render.File{Path: k.o.path}).Writable(), change.CheckRoom()); err != nil {
+		return "", err
+	}
+	return "there is room for the exports file and the active table", nil
+}
+
+// checkForeign looks at the exports files of others.
+func (k *checkup) checkForeign() (string, error) {
+	var names, odd []string
+	for _, f := range k.o.foreign {
+		names = append(names, f.File)
+		for _, line := range f.Undecided {
+			odd = append(odd, fmt.Sprintf("%s: %s", f.File, line))
+		}
+	}
+	for _, c := range render.Conflicts(k.o.plan.Today, k.o.foreign) {
+		odd = append(odd, c.String())
+	}
+	switch {
+	case len(odd) > 0:
+		return "", concern(strings.Join(odd, "; "))
+	case len(names) == 0:
+		return "none", nil
+	}
+	return strings.Join(names, ", "), nil
+}
+
+// checkDirectories looks at what the configuration wants exported here.
+func (k *checkup) checkDirectories() (string, error) {
+	var paths []string
+	for _, line := range k.config.Public {
+		paths = append(paths, line.Path)
+	}
+	for _, p := range k.config.Served(k.e.Hosts) {
+		for _, m := range p.Mounts {
+			if k.e.Hosts[m.Host].Where == exports.Here {
+				paths = append(paths, m.Path)
+			}
+		}
+	}
+	slices.Sort(paths)
+	paths = slices.Compact(paths)
+	var fatal []error
+	var odd []string
+	for _, problem := range render.CheckPaths(paths) {
+		if problem.Fatal {
+			fatal = append(fatal, problem)
+		}
+		odd = append(odd, problem.Error())
+	}
+	switch {
+	case len(fatal) > 0:
+		return "", errors.Join(fatal...)
+	case len(odd) > 0:
+		return "", concern(strings.Join(odd, "; "))
+	}
+	return fmt.Sprintf("all that are to be exported are there (%d)", len(paths)), nil
+}
+
+// checkExportfs has exportfs read the exports files as they are, in the sandbox.
+func (k *checkup) checkExportfs(ctx context.Context) (string, error) {
+	sandbox := k.sandbox(k.settings)
+	_, err := sandbox.Prove(ctx, k.o.old.Text, k.o.plan.Today, k.o.foreign)
+	if errors.Is(err, render.ErrNoNamespaces) {
+		return "", concern(fmt.Sprintf("%s: plan and apply go on without the proof that exportfs reads the new file as it is meant", err))
+	}
+	if err != nil {
+		return "", err
+	}
+	return k.settings.exportfs + " reads all exports files, in namespaces of its own", nil
+}
+
+// checkTable compares what is exported with what the file says.
+func (k *checkup) checkTable() (string, error) {
+	table, err := render.ReadTable(k.settings.etab)
+	if broken, ok := errors.AsType[*render.TableError](err); ok {
+		return "", concern(broken.Error() + ": the next apply runs exportfs")
+	}
+	if err != nil {
+		return "", err
+	}
+	agreement := table.Agrees(k.o.plan.Today, k.o.foreign)
+	switch {
+	case agreement.Answer == render.Disagrees:
+		return "", concern(fmt.Sprintf("%s is not what the exports file says: %s: the next apply runs exportfs",
+			k.settings.etab, strings.Join(agreement.Differences, "; ")))
+	case len(agreement.Differences) > 0:
+		return "", concern(fmt.Sprintf("%s: %s", k.settings.etab, strings.Join(agreement.Differences, "; ")))
+	}
+	return k.settings.etab + " is what the exports file says", nil
+}
+
+// checkPlan tells what the next apply would do, and whether exportfs takes it.
+func (k *checkup) checkPlan(ctx context.Context) (string, error) {
+	o := k.o
+	o.limits = k.config.Limits
+	if err := o.compare(k.e); err != nil {
+		return "", err
+	}
+	if err := o.render(); err != nil {
+		return "", err
+	}
+	if _, err := k.sandbox(k.settings).Prove(ctx, o.text, o.plan.Desired, o.foreign); err != nil && !errors.Is(err, render.ErrNoNamespaces) {
+		return "", err
+	}
+	if refused := o.refused(); refused != nil {
+		refused.next = "run plan, read it, and if it is right, approve it"
+		return "", refused
+	}
+	if !o.rewrites() {
+		return "nothing is to be changed", nil
+	}
+	return fmt.Sprintf("%d grants to add, %d to remove, %d to change", len(o.plan.Added), len(o.plan.Removed), len(o.plan.Changed)), nil
+}
+
+// count is "1 grant" or "2 grants".
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
+// printText prints one line for each step.
+func (k *checkup) printText(w io.Writer) error {
+	width := 0
+	for _, f := range k.findings {
+		width = max(width, len(f.Step))
+	}
+	var b strings.Builder
+	for _, f := range k.findings {
+		line := fmt.Sprintf("%-11s  %-*s  %s", f.State, width, f.Step, printable(strings.Join(strings.Fields(f.Says), " ")))
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// printJSON prints all steps as one object, see "JSON" in nfs-exportd(8).
+func (k *checkup) printJSON(w io.Writer, status int) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(struct {
+		Status int       `json:"status"`
+		Steps  []finding `json:"steps"`
+	}{status, k.findings})
+}

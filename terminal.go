@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http/httptrace"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// isTerminal reports whether somebody looks at what is written there.
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
+	return err == nil
+}
+
+// colors decides from --color whether there are colors on standard output. With
+// auto there are on a terminal, unless NO_COLOR is set (https://no-color.org) or
+// the terminal is a dumb one.
+func (a *app) colors(flag string) (bool, error) {
+	switch flag {
+	case "always":
+		return true, nil
+	case "never":
+		return false, nil
+	case "auto":
+		return a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb" && isTerminal(a.stdout), nil
+	}
+	return false, &usageError{fmt.Errorf("--%s: %q is not auto, always or never", flagColor, flag)}
+}
+
+// colored writes a plan line by line in the colors that diff(1) uses. Each line is
+// a whole of its own, so that none is colored by the one before.
+type colored struct{ io.Writer }
+
+const (
+	bold  = "\x1b[1m"
+	red   = "\x1b[31m"
+	green = "\x1b[32m"
+	cyan  = "\x1b[36m"
+	plain = "\x1b[0m"
+)
+
+func (c colored) Write(text []byte) (int, error) {
+	var b bytes.Buffer
+	for line := range bytes.Lines(text) {
+		words, ended := bytes.CutSuffix(line, []byte("\n"))
+		color := ""
+		switch {
+		case bytes.HasPrefix(line, []byte("--- ")), bytes.HasPrefix(line, []byte("+++ ")):
+			color = bold
+		case bytes.HasPrefix(line, []byte("@@")):
+			color = cyan
+		case bytes.HasPrefix(line, []byte("+")):
+			color = green
+		case bytes.HasPrefix(line, []byte("-")), bytes.HasPrefix(line, []byte("remove ")):
+			color = red
+		}
+		b.WriteString(color)
+		b.Write(words)
+		if color != "" {
+			b.WriteString(plain)
+		}
+		if ended {
+			b.WriteByte('\n')
+		}
+	}
+	if _, err := c.Writer.Write(b.Bytes()); err != nil {
+		return 0, err
+	}
+	return len(text), nil
+}
+
+// patience for a conversation before a person wants to know that it goes on.
+const quietFor = 2 * time.Second
+
+// showProgress tells on standard error, if that is a terminal, how many requests
+// were sent once the conversation with the cloud takes longer. The function ends
+// that, and takes the line away.
+func (a *app) showProgress(ctx context.Context) (context.Context, func()) {
+	if !isTerminal(a.stderr) {
+		return ctx, func() {}
+	}
+	var requests atomic.Int64
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteRequest: func(httptrace.WroteRequestInfo) { requests.Add(1) },
+	})
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		began := a.now()
+		tick := time.NewTicker(quietFor / 4)
+		defer tick.Stop()
+		shown := false
+		for {
+			select {
+			case <-stop:
+				if shown {
+					_, _ = io.WriteString(a.stderr, "\r\x1b[K") // a terminal that is gone
+				}
+				return
+			case <-tick.C:
+				if took := a.now().Sub(began); took >= quietFor {
+					shown = true
+					_, _ = fmt.Fprintf(a.stderr, "\rasking the cloud: %d requests, %d s\x1b[K", requests.Load(), int(took.Seconds()))
+				}
+			}
+		}
+	}()
+	return traced, func() {
+		close(stop)
+		<-stopped
+	}
+}
