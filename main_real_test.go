@@ -279,7 +279,7 @@ type realLogin struct {
 
 const (
 	realPassword  = "correct horse battery staple" // of every user but admin
-	realProjects  = 24
+	realProjects  = 12
 	realOptions   = "rw,nohide,no_subtree_check,async,no_root_squash"
 	realPublic    = "/srv/public *(ro,sec=sys,sync,no_subtree_check,root_squash)"
 	realServeArgs = "--serve-as=" + realScratchHost + " --serve-as=" + realHomeHost
@@ -532,6 +532,13 @@ func testRealLogins(t *testing.T, b *realBed) {
 			if activeRealVersion(t) != table {
 				t.Error("a second apply ran exportfs")
 			}
+			if login.name == b.logins[0].name || login.name == b.logins[len(b.logins)-1].name {
+				if got := b.start(t, "check", login.args...); got.status != 0 || strings.Contains(got.stdout, "\nfailed") || !strings.Contains(got.stdout, "reads all exports files") {
+					t.Errorf("check: exit status %d, printed:\n%s", got.status, got.stdout)
+				} else {
+					t.Log(got.stdout)
+				}
+			}
 		})
 	}
 }
@@ -539,6 +546,18 @@ func testRealLogins(t *testing.T, b *realBed) {
 func testRealRefusals(t *testing.T, b *realBed) {
 	b.apply(t)
 	reader := b.logins[0]
+	t.Run("what check says of a password and of a role", func(t *testing.T) {
+		got := b.start(t, "check", "--credentials=/etc/wrong.yaml")
+		if got.status != 77 || !regexp.MustCompile(`(?m)^failed +log-in .*do not work without a scope either`).MatchString(got.stdout) {
+			t.Errorf("wrong password: exit status %d, printed:\n%s", got.status, got.stdout)
+		}
+		b.cloud.ask(t, []string{"remove-role", "auditor", "admin", "system"})
+		t.Cleanup(func() { b.cloud.ask(t, []string{"add-role", "auditor", "admin", "system"}) })
+		got = b.start(t, "check", "--os-cloud=system")
+		if got.status != 77 || !regexp.MustCompile(`(?m)^failed +log-in .*work without a scope, .* it is the system that is refused`).MatchString(got.stdout) {
+			t.Errorf("role gone: exit status %d, printed:\n%s", got.status, got.stdout)
+		}
+	})
 	t.Run("wrong password", func(t *testing.T) {
 		begin := func() { b.proxy.watch(nil) }
 		b.mustFail(t, 77, `401`, begin, "--credentials=/etc/wrong.yaml")
@@ -674,6 +693,10 @@ func testRealOutages(t *testing.T, b *realBed) {
 		b.cloud.ask(t, []string{"stop", "keystone"})
 		defer up("keystone")
 		b.mustFail(t, 69, `log in: .*/v3/auth/tokens`, nil, "--timeout=20s")
+		// The proxy in front of it still takes connections.
+		if got := b.start(t, "check", "--timeout=20s"); got.status != 69 || !regexp.MustCompile(`(?m)^failed +log-in .*closed without an answer`).MatchString(got.stdout) {
+			t.Errorf("check: exit status %d, printed:\n%s", got.status, got.stdout)
+		}
 	})
 	t.Run("Nova", func(t *testing.T) {
 		b.cloud.ask(t, []string{"stop", "nova"})

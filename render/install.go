@@ -92,7 +92,8 @@ func (e *ActivationError) Error() string {
 // files aside, has exportfs read it all, and judges by the active table: it
 // must be the proven one, or, without a proof, have the wanted grants and none
 // that the change removes. If it is not, everything is put back and exportfs
-// reads that. The lock must be held.
+// reads that; where nothing was changed, exportfs is run a second time before that
+// counts as a failure. The lock must be held.
 //
 // ctx can stop it before the first write and not later. It gives the error of
 // ctx; ErrChanged, a *FileError, or an *ExportfsError for a program that cannot
@@ -118,24 +119,17 @@ func Install(ctx context.Context, c Change) (Outcome, error) {
 		return Outcome{}, err
 	}
 	outcome := Outcome{Wrote: wrote}
-	ran, differences, err := c.activate(ctx)
-	outcome.Ran = ran
-	failure := &ActivationError{Ran: ran, Err: err}
-	own := c.ownPaths()
-	for _, d := range differences {
-		// Without a proof nobody knows all that the other files do, so of what
-		// is there besides only what is on our own paths counts.
-		if d.answer == Disagrees && (c.Proven != nil || d.kind != surplus || own[d.place.Path]) {
-			failure.Differences = append(failure.Differences, d.text)
-		} else {
-			outcome.Warnings = append(outcome.Warnings, d.text)
-		}
+	failure := c.try(ctx, &outcome)
+	if failure != nil && !wrote && len(c.Adopt) == 0 {
+		// There is nothing to put back: what is left is to try again.
+		outcome.Warnings = []string{"exportfs was run twice, for it did not do at first: " + failure.why()}
+		failure = c.try(ctx, &outcome)
 	}
-	if failure.Err != nil || len(failure.Differences) > 0 {
+	if failure != nil {
 		c.undo(ctx, wrote, before, failure)
 		return Outcome{}, failure
 	}
-	if ran.Status != 0 || ran.Said != "" {
+	if ran := outcome.Ran; ran.Status != 0 || ran.Said != "" {
 		outcome.Warnings = append(outcome.Warnings, ran.String())
 	}
 	for _, a := range c.Adopt {
@@ -219,6 +213,41 @@ func Unchanged(before, now []Foreign) error {
 
 func changedError(op, path string) error {
 	return fmt.Errorf("cannot %s %s: %w; nothing was changed: see who else writes to it, and run again", op, quotePath(path), ErrChanged)
+}
+
+// why is what is wrong, in short.
+func (e *ActivationError) why() string {
+	switch {
+	case e.Err != nil:
+		return e.Err.Error()
+	case len(e.Differences) > 1:
+		return fmt.Sprintf("%s, and %d more; %s", e.Differences[0], len(e.Differences)-1, e.Ran)
+	}
+	return fmt.Sprintf("%s; %s", strings.Join(e.Differences, ""), e.Ran)
+}
+
+// try runs exportfs, and adds to outcome what came of it, or gives what is wrong
+// with that.
+func (c Change) try(ctx context.Context, outcome *Outcome) *ActivationError {
+	ran, differences, err := c.activate(ctx)
+	outcome.Ran = ran
+	failure := &ActivationError{Ran: ran, Err: err}
+	own := c.ownPaths()
+	var warnings []string
+	for _, d := range differences {
+		// Without a proof nobody knows all that the other files do, so of what
+		// is there besides only what is on our own paths counts.
+		if d.answer == Disagrees && (c.Proven != nil || d.kind != surplus || own[d.place.Path]) {
+			failure.Differences = append(failure.Differences, d.text)
+		} else {
+			warnings = append(warnings, d.text)
+		}
+	}
+	if failure.Err != nil || len(failure.Differences) > 0 {
+		return failure
+	}
+	outcome.Warnings = append(outcome.Warnings, warnings...)
+	return nil
 }
 
 // undo puts the files back, has exportfs read them, and tells in failure how
