@@ -67,3 +67,14 @@ mutation:
 
 clean:
 	rm -rf bin
+
+# The Debian package, into bin. The same commit gives the same bytes.
+.PHONY: deb test-deb
+deb:
+	mkdir -p bin
+	packaging/deb.sh bin
+
+# The package and its services under the real dpkg and systemd, in a copy of this
+# machine that goes away. Needs root, and installs what is missing.
+test-deb:
+	packaging/test.sh

@@ -409,6 +409,7 @@ func (a *app) prove(ctx context.Context, s settings, o *outcome) error {
 		return err
 	}
 	o.proof = &proof
+	a.log.Debug("exportfs reads the new file as it is meant", "sandbox", "namespaces of its own")
 	if o.table != nil && table != nil {
 		agreement := table.Matches(proof, o.foreign)
 		o.table = &agreement
