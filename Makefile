@@ -68,6 +68,11 @@ mutation:
 clean:
 	rm -rf bin
 
+# The rules for alerts, with promtool.
+.PHONY: test-alerts
+test-alerts:
+	sh prometheus/test.sh
+
 # The Debian package, into bin. The same commit gives the same bytes.
 .PHONY: deb test-deb
 deb:

@@ -183,9 +183,6 @@ func exitStatus(ctx context.Context, err error) int {
 
 		{is[*keystone.UnavailableError], exitUnavailable},
 
-		// It comes alone, after the run: whatever is in it, only a file is missing.
-		{is[*metricsError], exitCannotWrite},
-
 		{is[*render.UnsafeError], exitBug},
 		{is[*render.MismatchError], exitBug},
 

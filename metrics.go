@@ -121,7 +121,7 @@ func (m *metrics) exported(grants int) {
 func (m *metrics) planned(o *outcome, refusal error) {
 	switch {
 	case m == nil:
-	case o.held != nil && o.held.reason == standby:
+	case o.held != nil && o.held.standby:
 		m.held = heldOnStandby
 	case o.held != nil:
 		m.held = heldForMaintenance

@@ -15,7 +15,7 @@ import (
 func (o *outcome) printText(w io.Writer) error {
 	var b strings.Builder
 	switch {
-	case o.held != nil && o.held.reason == standby:
+	case o.held != nil && o.held.standby:
 		// A standby does this for months: not a word.
 	case o.held != nil:
 		b.WriteString(o.held.text() + "\n")

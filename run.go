@@ -70,8 +70,9 @@ type outcome struct {
 
 // held is why a run leaves everything as it is.
 type held struct {
-	reason string
-	until  time.Time
+	reason  string
+	until   time.Time
+	standby bool // of a server that is none of the mount hosts
 }
 
 // text is the hold for people.
@@ -82,9 +83,6 @@ func (h *held) text() string {
 	}
 	return text
 }
-
-// standby is the reason to hold of a server that is none of the mount hosts.
-const standby = "standby"
 
 // changes reports whether apply has anything to do.
 func (o *outcome) changes() bool {
@@ -142,7 +140,7 @@ func (a *app) compute(ctx context.Context, s settings) (_ *outcome, err error) {
 	}
 	if config.Standby(hosts) {
 		a.log.Info("standby: every mount host is another server, and no public line is configured; holding")
-		o.held = &held{reason: standby}
+		o.held = &held{reason: "standby", standby: true}
 		return o, nil
 	}
 
