@@ -218,7 +218,8 @@ func (b *built) testKills(t *testing.T) {
 		before, _ := b.stage(t)
 		config = 1 - before
 		w := b.watch(t)
-		cmd := b.command(t.Context(), "apply", config)
+		// As in heal, a child of the run before may have the lock for a moment.
+		cmd := b.command(t.Context(), "apply", config, "--lock-timeout", "10s")
 		cmd.Stdout, cmd.Stderr = nil, nil
 		start := time.Now()
 		if err := cmd.Start(); err != nil {

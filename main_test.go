@@ -203,14 +203,28 @@ func table(dir string) string {
 	return b.String()
 }
 
+// TestScripts runs the scripts, and those about files once more with the umask of
+// a machine on which each user has a group of his own.
 func TestScripts(t *testing.T) {
-	for _, umask := range []int{0o022, 0o002} {
-		t.Run(fmt.Sprintf("umask %03o", umask), func(t *testing.T) {
-			old := syscall.Umask(umask)
+	var about []string
+	for _, name := range []string{"adopt", "credentials", "edited", "exportfs", "file", "first", "metrics"} {
+		about = append(about, filepath.Join("testdata/script", name+".txtar"))
+	}
+	for _, run := range []struct {
+		umask int
+		dir   string
+		files []string
+	}{
+		{0o022, "testdata/script", nil},
+		{0o002, "", about},
+	} {
+		t.Run(fmt.Sprintf("umask %03o", run.umask), func(t *testing.T) {
+			old := syscall.Umask(run.umask)
 			t.Cleanup(func() { syscall.Umask(old) })
 			clouds := scriptClouds{running: map[string]*keystonetest.Server{}}
 			testscript.Run(t, testscript.Params{
-				Dir:                 "testdata/script",
+				Dir:                 run.dir,
+				Files:               run.files,
 				RequireExplicitExec: true,
 				RequireUniqueNames:  true,
 				Setup:               setUpScript,

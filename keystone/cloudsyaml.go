@@ -68,6 +68,7 @@ func fromCloudsYAML(cloud string, getenv func(string) string) (Credentials, erro
 	if err != nil {
 		return Credentials{}, err
 	}
+	c.Access = access(info)
 	c.Warnings = append(c.Warnings, warnings...)
 	return c, nil
 }

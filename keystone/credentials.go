@@ -23,6 +23,9 @@ type Credentials struct {
 	// Source is where they are from, for messages: a file, a cloud of a
 	// clouds.yaml, the environment.
 	Source string
+	// Access is the mode and the owner of the file that they are from, for people,
+	// or empty.
+	Access string
 	// Warnings are what an operator should know about them in each run: a file
 	// that all may read, TLS that is not verified.
 	Warnings []string

@@ -79,6 +79,15 @@ func writtenByOthers(info fs.FileInfo, uid int) bool {
 	return !ok || info.Mode().Perm()&0o002 != 0 || stat.Uid != 0 && int(stat.Uid) != uid
 }
 
+// access tells who may do what with a file, for people.
+func access(info fs.FileInfo) string {
+	owner, group := 0, 0
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		owner, group = int(stat.Uid), int(stat.Gid)
+	}
+	return fmt.Sprintf("mode %04o, of user %d and group %d", info.Mode().Perm(), owner, group)
+}
+
 // exposed warns about a file that others than root and this process may read,
 // if it holds a secret, or may write, who could then say whom to trust.
 func exposed(path string, info fs.FileInfo, secret bool, uid, gid int) []string {
@@ -86,7 +95,7 @@ func exposed(path string, info fs.FileInfo, secret bool, uid, gid int) []string 
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
 		owner, group = int(stat.Uid), int(stat.Gid)
 	}
-	whose := fmt.Sprintf("%s (mode %04o, of user %d and group %d)", plain(path), info.Mode().Perm(), owner, group)
+	whose := fmt.Sprintf("%s (%s)", plain(path), access(info))
 	trusted := group == 0 || group == gid
 	var warnings []string
 	switch perm := info.Mode().Perm(); {

@@ -154,6 +154,7 @@ func fromFile(path string, getenv func(string) string) (Credentials, error) {
 		return Credentials{}, err
 	}
 	c.Maintenance = maintenance
+	c.Access = access(info)
 	c.Warnings = append(c.Warnings, exposed(path, info, true, os.Geteuid(), os.Getegid())...)
 	return c, nil
 }
