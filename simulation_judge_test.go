@@ -192,6 +192,10 @@ func (j *judgement) causesIn(t truth, causes map[int]string) {
 			silent[i.project] = true
 		}
 	}
+	if len(silent) > 0 && j.struck() && j.fault.flap {
+		// In the listing that came back empty, the others are missing beside it.
+		causes[exitUntrusted] = "instances are missing, and another is silent"
+	}
 	rights := t.rights()
 	for at, g := range j.old.grants {
 		if len(rights[at]) > 0 || g.owner.public != "" {
