@@ -93,7 +93,8 @@ func (l *life) live(steps int) {
 	for l.step = 1; l.step <= steps; l.step++ {
 		l.now = l.now.Add(simInterval)
 		l.happen()
-		if l.step%25 == 0 || l.step == steps {
+		// Seen again, the last step is to be the one that failed.
+		if l.step%25 == 0 || l.step == steps && *simSteps == 0 {
 			l.heal()
 			l.mustSucceed()
 			continue
