@@ -533,6 +533,9 @@ func approveCommand(c *cli.Context, o *outcome) string {
 			words = append(words, "--"+name, shellQuote(fmt.Sprint(c.Value(name))))
 		}
 	}
+	if file := c.String(flagMetricsFile); file != "" {
+		words = append(words, "--"+flagMetricsFile, shellQuote(file))
+	}
 	return strings.Join(append(words, "--"+flagApprove, o.id), " ")
 }
 
