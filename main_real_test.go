@@ -644,7 +644,8 @@ func testRealCellGoesDown(t *testing.T, b *realBed) {
 func testRealFullPage(t *testing.T, b *realBed) {
 	b.cloud.ask(t, []string{"configure", "nova", "api", "max_limit", "5"})
 	t.Cleanup(func() { b.cloud.ask(t, []string{"configure", "nova", "api", "max_limit", "1000"}) })
-	for _, login := range b.logins {
+	// The others list as one of these does.
+	for _, login := range []realLogin{b.logins[0], b.logins[len(b.logins)-1]} {
 		t.Run(login.name, func(t *testing.T) {
 			clearReal(t)
 			b.proxy.watch(nil)
@@ -734,15 +735,17 @@ func testRealStates(t *testing.T, b *realBed) {
 		status     int
 		says       string // a pattern
 	}{
-		{"the user is disabled",
-			[][]string{{"disable-user", "observer"}}, [][]string{{"enable-user", "observer"}},
-			reader, 77, `log in: refused .*HTTP 401`},
 		{"Nova's policy refuses the list",
 			[][]string{{"policy", "nova", "os_compute_api:servers:detail", "!"}}, [][]string{{"policy", "nova", "os_compute_api:servers:detail"}},
 			reader, 77, `HTTP 403 .*allow os_compute_api:servers:detail`},
 		{"Keystone's policy refuses the regions",
 			[][]string{{"policy", "keystone", "identity:list_regions", "!"}}, [][]string{{"policy", "keystone", "identity:list_regions"}},
 			reader, 77, `list the regions: .*HTTP 403`},
+		// Keystone refuses tokens of the second in which it was, so the rows after it
+		// are about another user.
+		{"the user is disabled",
+			[][]string{{"disable-user", "observer"}}, [][]string{{"enable-user", "observer"}},
+			reader, 77, `log in: refused .*HTTP 401`},
 		{"the catalog has no compute service",
 			[][]string{{"disable-endpoints", "compute"}}, [][]string{{"enable-endpoints", "compute"}},
 			all, 76, `0 public compute endpoints`},

@@ -108,7 +108,7 @@ func (s *simStats) reachesAll(t *testing.T) {
 // struckByAll fails if a fault never struck, unless there were few runs.
 func (s *simStats) struckByAll(t *testing.T) {
 	t.Helper()
-	if s.runs < 50000 {
+	if s.runs < 80_000 {
 		return
 	}
 	for _, f := range keystonetest.Faults() {
