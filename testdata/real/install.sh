@@ -3,7 +3,7 @@
 # Starts no service: a policy-rc.d that says no is put in place for the time of the installation.
 set -eu
 
-packages='keystone nova-api nova-common gunicorn python3-eventlet sqlite3 nfs-kernel-server iproute2 procps puppet-agent'
+packages='keystone nova-api nova-common gunicorn python3-eventlet sqlite3 nfs-kernel-server iproute2 procps puppet-agent systemd'
 
 missing=
 for package in $packages; do
