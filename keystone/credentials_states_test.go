@@ -423,3 +423,35 @@ func TestExposedFiles(t *testing.T) {
 		})
 	}
 }
+
+// A clouds.yaml in the working directory can be anybody's, who could send root to
+// a cloud of his own.
+func TestCloudsOfWorkingDirectory(t *testing.T) {
+	const text = "clouds: {here: {auth: {auth_url: 'https://keystone.example.org:5000', username: u, password: p, project_name: x}}}"
+	for _, test := range []struct {
+		name  string
+		mode  os.FileMode
+		named bool
+		class string
+	}{
+		{"own", 0o600, false, "complete"},
+		{"everybody may write it", 0o606, false, "credentials"},
+		{"everybody may write it, but it is named", 0o606, true, "complete"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path := write(t, "clouds.yaml", text, test.mode)
+			if err := os.Chmod(path, test.mode); err != nil { // whatever the umask is
+				t.Fatal(err)
+			}
+			t.Chdir(filepath.Dir(path))
+			env := environment()
+			if test.named {
+				env = environment("OS_CLIENT_CONFIG_FILE", "clouds.yaml")
+			}
+			_, err := Find(Sources{Cloud: "here", Getenv: env})
+			if class(err) != test.class || err != nil && !strings.Contains(err.Error(), "another user can say in it which cloud is asked: run in another directory") {
+				t.Errorf("%s: %v", class(err), err)
+			}
+		})
+	}
+}
