@@ -25,11 +25,8 @@ type explanation struct {
 	tableErr error
 
 	e exports.Evidence
-	// err is why the rest is not known.
+	// err is why the rest is not known, that is the evidence and the plan.
 	err error
-	// desired are the grants that the next apply wants, and plan how it comes to
-	// them.
-	desired exports.Set
 }
 
 func (a *app) explain(c *cli.Context) error {
@@ -53,7 +50,7 @@ func (a *app) explain(c *cli.Context) error {
 	}
 	x.table, x.tableErr = render.ReadTable(s.etab)
 	x.err = a.askAbout(c.Context, s, &x)
-	if err := x.print(c.App.Writer); err != nil {
+	if err := x.print(a.stdout); err != nil {
 		return &outputError{err}
 	}
 	return x.err
@@ -90,11 +87,7 @@ func (a *app) askAbout(ctx context.Context, s settings, x *explanation) error {
 			return err
 		}
 	}
-	if x.desired, err = exports.Build(x.e); err != nil {
-		return err
-	}
-	x.o.plan, err = exports.Compare(x.o.plan.Today, x.desired, x.e)
-	return err
+	return x.o.compare(x.e)
 }
 
 // print says what there is, line by line: who has the address, what it may
@@ -149,11 +142,9 @@ func (x *explanation) printGrants(b *strings.Builder) {
 		}
 		say(g.Place(), what)
 	}
-	if x.err == nil {
-		for _, g := range x.desired.Grants() {
-			if g.Client == client && !seen[g.Place()] {
-				say(g.Place(), "not in the exports file, the next apply adds it")
-			}
+	for _, g := range x.o.plan.Added {
+		if g.Client == client {
+			say(g.Place(), "not in the exports file, the next apply adds it")
 		}
 	}
 	for _, p := range x.table.Places() {

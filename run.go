@@ -324,14 +324,19 @@ func (a *app) decide(ctx context.Context, s settings, o *outcome, e exports.Evid
 	return o.compare(e)
 }
 
-// compare makes the plan that follows from the evidence.
+// compare makes the plan that follows from the evidence. With an error the plan is
+// as before, and still has today's grants.
 func (o *outcome) compare(e exports.Evidence) error {
 	desired, err := exports.Build(e)
 	if err != nil {
 		return err
 	}
-	o.plan, err = exports.Compare(o.plan.Today, desired, e)
-	return err
+	plan, err := exports.Compare(o.plan.Today, desired, e)
+	if err != nil {
+		return err
+	}
+	o.plan = plan
+	return nil
 }
 
 // render makes the text of the desired grants.
