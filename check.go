@@ -74,7 +74,7 @@ func (a *app) check(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	format, err := outputFormat(c)
+	format, err := textOrJSON(c, flagFormat)
 	if err != nil {
 		return err
 	}

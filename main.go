@@ -415,11 +415,11 @@ func (a *app) settings(c *cli.Context) (settings, error) {
 	return s, nil
 }
 
-// outputFormat is text or json.
-func outputFormat(c *cli.Context) (string, error) {
-	format := c.String(flagFormat)
+// textOrJSON is the value of a flag that is one or the other.
+func textOrJSON(c *cli.Context, flag string) (string, error) {
+	format := c.String(flag)
 	if format != "text" && format != "json" {
-		return "", &usageError{fmt.Errorf("--%s: %q is not text or json", flagFormat, format)}
+		return "", &usageError{fmt.Errorf("--%s: %q is not text or json", flag, format)}
 	}
 	return format, nil
 }
@@ -431,9 +431,9 @@ func (a *app) openLog(c *cli.Context) error {
 	if err := level.UnmarshalText([]byte(name)); err != nil || !slices.Contains([]string{"debug", "info", "warn", "error"}, name) {
 		return &usageError{fmt.Errorf("--%s: %q is not debug, info, warn or error", flagLogLevel, name)}
 	}
-	format := c.String(flagLogFormat)
-	if format != "text" && format != "json" {
-		return &usageError{fmt.Errorf("--%s: %q is not text or json", flagLogFormat, format)}
+	format, err := textOrJSON(c, flagLogFormat)
+	if err != nil {
+		return err
 	}
 	a.log = newLogger(a.stderr, format, level)
 	return nil
@@ -444,7 +444,7 @@ func (a *app) plan(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	format, err := outputFormat(c)
+	format, err := textOrJSON(c, flagFormat)
 	if err != nil {
 		return err
 	}

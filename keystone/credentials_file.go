@@ -75,26 +75,26 @@ func nextStep(err error) string {
 // writtenByOthers tells whether others than root and this process may write a
 // file.
 func writtenByOthers(info fs.FileInfo, uid int) bool {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	return !ok || info.Mode().Perm()&0o002 != 0 || stat.Uid != 0 && int(stat.Uid) != uid
+	owner, _ := ownerOf(info)
+	return info.Mode().Perm()&0o002 != 0 || owner != 0 && owner != uid
+}
+
+// ownerOf is the user and the group of a file.
+func ownerOf(info fs.FileInfo) (uid, gid int) {
+	stat := info.Sys().(*syscall.Stat_t) // what package os gives on Linux
+	return int(stat.Uid), int(stat.Gid)
 }
 
 // access tells who may do what with a file, for people.
 func access(info fs.FileInfo) string {
-	owner, group := 0, 0
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		owner, group = int(stat.Uid), int(stat.Gid)
-	}
+	owner, group := ownerOf(info)
 	return fmt.Sprintf("mode %04o, of user %d and group %d", info.Mode().Perm(), owner, group)
 }
 
 // exposed warns about a file that others than root and this process may read,
 // if it holds a secret, or may write, who could then say whom to trust.
 func exposed(path string, info fs.FileInfo, secret bool, uid, gid int) []string {
-	owner, group := 0, 0
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		owner, group = int(stat.Uid), int(stat.Gid)
-	}
+	owner, group := ownerOf(info)
 	whose := fmt.Sprintf("%s (%s)", plain(path), access(info))
 	trusted := group == 0 || group == gid
 	var warnings []string

@@ -61,10 +61,7 @@ func Reach(ctx context.Context, creds Credentials, opts Options, address string,
 			r.Proxy, u, secure = proxy.Redacted(), proxy, false
 		}
 	}
-	host, port := u.Hostname(), u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
+	host, port := u.Hostname(), portOf(u)
 	r.Host = net.JoinHostPort(host, port)
 	if addr, err := netip.ParseAddr(host); err == nil {
 		r.Addrs = []netip.Addr{addr}

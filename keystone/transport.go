@@ -57,11 +57,15 @@ func (h *hosts) allow(u *url.URL) {
 
 // origin is scheme, host and port.
 func origin(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + " " + portOf(u)
+}
+
+// portOf is the port of a URL, or else that of its scheme.
+func portOf(u *url.URL) string {
+	if port := u.Port(); port != "" {
+		return port
 	}
-	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + " " + port
+	return map[string]string{"http": "80", "https": "443"}[u.Scheme]
 }
 
 // RoundTrip is as in [http.RoundTripper].
