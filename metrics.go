@@ -61,7 +61,7 @@ type metrics struct {
 	since time.Time // when phase began
 	took  map[string]time.Duration
 
-	requests atomic.Int64
+	requests *atomic.Int64 // nil: the cloud was not asked
 	held     string // "" or a reason of the metric held
 	read     bool   // the exports file was read, and has that many grants
 	grants   int
@@ -96,18 +96,23 @@ func (m *metrics) enter(phase string) {
 	m.phase, m.since = phase, now
 }
 
-// counting gives a context whose HTTP requests are counted.
-func (m *metrics) counting(ctx context.Context) context.Context {
-	if m == nil {
-		return ctx
-	}
+// countRequests gives a context whose HTTP requests are counted.
+func countRequests(ctx context.Context) (context.Context, *atomic.Int64) {
+	sent := new(atomic.Int64)
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteRequest: func(info httptrace.WroteRequestInfo) {
 			if info.Err == nil {
-				m.requests.Add(1)
+				sent.Add(1)
 			}
 		},
-	})
+	}), sent
+}
+
+// asks notes where the requests to the cloud are counted.
+func (m *metrics) asks(requests *atomic.Int64) {
+	if m != nil {
+		m.requests = requests
+	}
 }
 
 // exported notes how many grants the exports file has.
@@ -311,7 +316,11 @@ func (m *metrics) text(status int, before kept) ([]byte, error) {
 	counter(metricAdded, "Grants added so far.", before.added+float64(m.added))
 	counter(metricRemoved, "Grants removed so far.", before.removed+float64(m.removed))
 	counter(metricChanged, "Grants that were given other options so far.", before.changed+float64(m.changed))
-	counter(metricRequests, "HTTP requests sent to Keystone and Nova so far.", before.requests+float64(m.requests.Load()))
+	requests := before.requests
+	if m.requests != nil {
+		requests += float64(m.requests.Load())
+	}
+	counter(metricRequests, "HTTP requests sent to Keystone and Nova so far.", requests)
 	gauges("build_info", "1, with the version that ran.", "version").WithLabelValues(strings.Fields(versionText())[0]).Set(1)
 	gauges("go_info", "1, with the version of Go that the program was built with.", "version").WithLabelValues(runtime.Version()).Set(1)
 

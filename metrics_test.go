@@ -79,6 +79,7 @@ func TestReadKept(t *testing.T) {
 // and that the names and texts are as Prometheus wants them.
 func TestMetricsAreReadBack(t *testing.T) {
 	m := &metrics{now: func() time.Time { return metricsNoon }, begin: metricsNoon, took: map[string]time.Duration{}, added: 8, removed: 7, changed: 6}
+	m.requests = new(atomic.Int64)
 	m.requests.Store(5)
 	m.exported(4)
 	text, err := m.text(exitOK, kept{1, 10, 20, 30, 40})

@@ -294,8 +294,9 @@ func (a *app) decide(ctx context.Context, s settings, o *outcome, e exports.Evid
 	for _, warning := range creds.Warnings {
 		a.log.Warn(warning)
 	}
-	ctx, done := a.showProgress(a.metrics.counting(ctx))
-	defer done()
+	ctx, requests := countRequests(ctx)
+	a.metrics.asks(requests)
+	defer a.showProgress(requests)()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	client, err := keystone.Open(ctx, creds, a.cloudOptions(e.Config))

@@ -2,10 +2,8 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
-	"net/http/httptrace"
 	"os"
 	"sync/atomic"
 	"time"
@@ -80,20 +78,16 @@ func (c colored) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// patience for a conversation before a person wants to know that it goes on.
+// quietFor is how long a person waits without wanting to know that it goes on.
 const quietFor = 2 * time.Second
 
 // showProgress tells on standard error, if that is a terminal, how many requests
-// were sent once the conversation with the cloud takes longer. The function ends
-// that, and takes the line away.
-func (a *app) showProgress(ctx context.Context) (context.Context, func()) {
+// were sent once the conversation with the cloud takes longer. The function that it
+// gives ends that, and takes the line away.
+func (a *app) showProgress(requests *atomic.Int64) func() {
 	if !isTerminal(a.stderr) {
-		return ctx, func() {}
+		return func() {}
 	}
-	var requests atomic.Int64
-	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteRequest: func(httptrace.WroteRequestInfo) { requests.Add(1) },
-	})
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -116,7 +110,7 @@ func (a *app) showProgress(ctx context.Context) (context.Context, func()) {
 			}
 		}
 	}()
-	return traced, func() {
+	return func() {
 		close(stop)
 		<-stopped
 	}
