@@ -50,7 +50,7 @@ const (
 // TestReal runs the built program against a real Keystone, a real Nova and the real exportfs. It runs itself again in
 // namespaces of its own, so that the exports of this machine stay as they are.
 func TestReal(t *testing.T) {
-	if os.Getenv("NFS_EXPORTD_REAL_BINARY") == "" {
+	if os.Getenv(realBinary) == "" {
 		runRealInPrivate(t)
 		return
 	}
@@ -74,6 +74,9 @@ func TestReal(t *testing.T) {
 	}
 }
 
+// realBinary is the environment variable with the built program, inside private.sh.
+const realBinary = "NFS_EXPORTD_REAL_BINARY"
+
 // runRealInPrivate installs and builds what is missing and starts this test again under private.sh.
 func runRealInPrivate(t *testing.T) {
 	if os.Getuid() != 0 {
@@ -93,13 +96,14 @@ func runRealInPrivate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pattern := flag.Lookup("test.run").Value.String()
-	if pattern == "" {
-		pattern = "^TestReal$"
+	// This test alone, with the subtests that were asked for.
+	pattern := "^" + t.Name() + "$"
+	if _, subtests, ok := strings.Cut(flag.Lookup("test.run").Value.String(), "/"); ok {
+		pattern += "/" + subtests
 	}
 	again := exec.CommandContext(t.Context(), "testdata/real/private.sh", t.TempDir(),
 		self, "-test.run="+pattern, "-test.v="+fmt.Sprint(testing.Verbose()))
-	again.Env = append(os.Environ(), "NFS_EXPORTD_REAL_BINARY="+binary)
+	again.Env = append(os.Environ(), realBinary+"="+binary)
 	again.Stdout, again.Stderr = os.Stdout, os.Stderr
 	// The signal comes when the thread ends that started the child.
 	runtime.LockOSThread()
@@ -288,7 +292,7 @@ const (
 func newRealBed(t *testing.T) *realBed {
 	t.Helper()
 	b := &realBed{
-		binary:    os.Getenv("NFS_EXPORTD_REAL_BINARY"),
+		binary:    os.Getenv(realBinary),
 		cloud:     startRealCloud(t),
 		projects:  map[string]string{},
 		instances: map[string]string{},

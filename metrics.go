@@ -62,8 +62,8 @@ type metrics struct {
 	took  map[string]time.Duration
 
 	requests *atomic.Int64 // nil: the cloud was not asked
-	held     string // "" or a reason of the metric held
-	read     bool   // the exports file was read, and has that many grants
+	held     string        // "" or a reason of the metric held
+	read     bool          // the exports file was read, and has that many grants
 	grants   int
 
 	added, removed, changed, refused int

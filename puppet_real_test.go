@@ -4,13 +4,11 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,13 +34,13 @@ const puppetPassword = "cGFzc3dvcmQ"
 // the built program, which runs the real exportfs. Everything below /etc and
 // /var/lib/nfs is private. The subtests are one story.
 func TestRealPuppet(t *testing.T) {
-	binary := os.Getenv("NFS_EXPORTD_PUPPET_BINARY")
+	binary := os.Getenv(realBinary)
 	if binary == "" {
-		if os.Getenv("NFS_EXPORTD_REAL_BINARY") != "" {
-			return // TestReal runs itself again, under a pattern that may fit this one too
-		}
-		runPuppetInPrivate(t)
+		runRealInPrivate(t)
 		return
+	}
+	if _, err := exec.LookPath("puppet"); err != nil {
+		t.Fatalf("install Debian's puppet-agent: %v", err)
 	}
 	p := newPuppetRun(t, binary)
 	grants := func(addresses ...string) string {
@@ -265,45 +263,6 @@ NFS_EXPORTD_METRICS_FILE="/var/lib/nfs/nfs-exportd.prom"
 		}
 		p.settings = settings
 	})
-}
-
-// runPuppetInPrivate builds the program and starts this test again under
-// private.sh.
-func runPuppetInPrivate(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Fatal("Puppet and a private mount namespace need root")
-	}
-	if out, err := exec.CommandContext(t.Context(), "testdata/real/install.sh").CombinedOutput(); err != nil {
-		t.Fatalf("install.sh: %v\n%s", err, out)
-	}
-	if _, err := exec.LookPath("puppet"); err != nil {
-		t.Fatalf("install Debian's puppet-agent: %v", err)
-	}
-	binary := filepath.Join(t.TempDir(), "nfs-exportd")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	pattern := flag.Lookup("test.run").Value.String()
-	if !strings.Contains(pattern, "TestRealPuppet") {
-		pattern = "^TestRealPuppet$"
-	}
-	again := exec.CommandContext(t.Context(), "testdata/real/private.sh", t.TempDir(),
-		self, "-test.run="+pattern, "-test.v="+fmt.Sprint(testing.Verbose()))
-	again.Env = append(os.Environ(), "NFS_EXPORTD_PUPPET_BINARY="+binary)
-	again.Stdout, again.Stderr = os.Stdout, os.Stderr
-	// The signal comes when the thread ends that started the child.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	again.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-	if err := again.Run(); err != nil {
-		t.Fatalf("inside private.sh: %v", err)
-	}
 }
 
 // puppetRun is a server that Puppet manages, and its cloud.

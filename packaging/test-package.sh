@@ -5,18 +5,7 @@
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 
-failed=0
-ok() {
-	what=$1
-	shift
-	if "$@"; then
-		echo "ok      $what"
-	else
-		echo "FAILED  $what: $*"
-		failed=1
-	fi
-}
-not() { ! "$@"; }
+. "$(dirname "$0")/test-steps.sh"
 quietly() { "$@" >/tmp/log 2>&1 || { cat /tmp/log; return 1; }; }
 status() { dpkg-query --show --showformat='${db:Status-Status}' nfs-exportd; }
 

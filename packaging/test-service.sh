@@ -4,19 +4,7 @@
 # --boot, with the package and the test cloud in /test.
 set -eu
 
-failed=0
-# ok WHAT COMMAND...: the command must succeed.
-ok() {
-	what=$1
-	shift
-	if "$@"; then
-		echo "ok      $what"
-	else
-		echo "FAILED  $what: $*"
-		failed=1
-	fi
-}
-not() { ! "$@"; }
+. "$(dirname "$0")/test-steps.sh"
 
 # start UNIT: waits until it has ended, and takes note of what it logged.
 start() {

@@ -30,7 +30,7 @@ CGO_ENABLED=0 go build -o "$work/testcloud" ./keystone/keystonetest/testcloud
 run() {
 	home=$work/$1
 	mkdir "$home"
-	cp -R "packaging/$2" "$work/testcloud" "$work/old" "$work/new" "$home"
+	cp -R "packaging/$2" packaging/test-steps.sh "$work/testcloud" "$work/old" "$work/new" "$home"
 	case ${3-} in
 	--boot)
 		packaging/testroot.sh --boot "$home" "/test/$2" || true

@@ -252,18 +252,9 @@ func TestSandboxErrors(t *testing.T) {
 // not matter.
 func TestProofChildAlone(t *testing.T) {
 	t.Parallel()
-	self, err := os.Readlink(mountNamespace)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if outside := os.Getenv(outsideEnv); outside == "" {
-		again(t, outsideEnv+"="+self)
+	self := inNamespace(t)
+	if self == "" {
 		return
-	} else if outside == self {
-		t.Fatal("this is not a namespace of its own")
-	}
-	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
-		t.Fatal(err)
 	}
 	for _, outside := range []string{"", self} {
 		cmd := exec.Command("/proc/self/exe", ProofCommand)
@@ -284,18 +275,8 @@ func TestProofChildAlone(t *testing.T) {
 // state directory missing or something else.
 func TestSandboxHosts(t *testing.T) {
 	t.Parallel()
-	self, err := os.Readlink(mountNamespace)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if outside := os.Getenv(outsideEnv); outside == "" {
-		again(t, outsideEnv+"="+self)
+	if inNamespace(t) == "" {
 		return
-	} else if outside == self {
-		t.Fatal("this is not a namespace of its own")
-	}
-	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
-		t.Fatal(err)
 	}
 	for _, path := range []string{"/proc/fs", filepath.Dir(liveDir)} {
 		if err := mountTmpfs(path); err != nil {
@@ -349,6 +330,26 @@ func TestSandboxStep(t *testing.T) {
 
 // outsideEnv has the mount namespace of the process that ran this one again.
 const outsideEnv = "RENDER_TEST_OUTSIDE"
+
+// inNamespace gives the mount namespace that the test is in, once that is one of its
+// own. Outside it has the test run again, and gives "".
+func inNamespace(t *testing.T) string {
+	t.Helper()
+	self, err := os.Readlink(mountNamespace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if outside := os.Getenv(outsideEnv); outside == "" {
+		again(t, outsideEnv+"="+self)
+		return ""
+	} else if outside == self {
+		t.Fatal("this is not a namespace of its own")
+	}
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
+	return self
+}
 
 // again runs this test again in a mount namespace of its own.
 func again(t *testing.T, env string) {
