@@ -41,8 +41,8 @@ import (
 var version = ""
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == render.ProofCommand {
-		os.Exit(render.ProofChild())
+	if status, ok := render.ProofPart(os.Args); ok {
+		os.Exit(status)
 	}
 	ctx, stop := untilSignal(context.Background())
 	defer stop()
@@ -192,6 +192,7 @@ func exitStatus(ctx context.Context, err error) int {
 		// comes first.
 		{is[*render.ActivationError], exitExportfs},
 		{is[*render.ExportfsError], exitExportfs},
+		{is[*render.ProofServiceError], exitExportfs},
 		{is[*render.TableError], exitExportfs},
 
 		{isChanged, exitTemporary},
@@ -258,6 +259,7 @@ const (
 	flagExportfs    = "exportfs"
 	flagEtab        = "etab"
 	flagNoPreflight = "no-preflight"
+	flagProofSocket = "proof-socket"
 	flagAdopt       = "adopt"
 	flagDetailed    = "detailed-exitcode"
 	flagFormat      = "format"
@@ -370,6 +372,7 @@ func commonFlags() []cli.Flag {
 		&cli.StringFlag{Name: flagExportfs, TakesFile: true, Usage: "the exportfs program", Value: "/usr/sbin/exportfs", EnvVars: env(flagExportfs)},
 		&cli.StringFlag{Name: flagEtab, TakesFile: true, Usage: "the table of active exports", Value: "/var/lib/nfs/etab", EnvVars: env(flagEtab)},
 		&cli.BoolFlag{Name: flagNoPreflight, Usage: "do not prove the new file with exportfs in a sandbox", EnvVars: env(flagNoPreflight)},
+		&cli.StringFlag{Name: flagProofSocket, TakesFile: true, Usage: "have the service at this `SOCKET` make the sandbox", EnvVars: env(flagProofSocket)},
 		&cli.StringSliceFlag{Name: flagAdopt, TakesFile: true, Usage: "take over the exports `FILE` of the program that this one replaces; repeatable", EnvVars: env(flagAdopt)},
 	}
 }
@@ -394,6 +397,7 @@ func (a *app) settings(c *cli.Context) (settings, error) {
 		exportfs:    c.String(flagExportfs),
 		etab:        c.String(flagEtab),
 		noPreflight: c.Bool(flagNoPreflight),
+		proofSocket: c.String(flagProofSocket),
 		adopt:       c.StringSlice(flagAdopt),
 	}
 	for _, host := range c.StringSlice(flagServeAs) {
@@ -514,12 +518,16 @@ func (a *app) apply(c *cli.Context) error {
 	return nil
 }
 
+// ofTheCaller are flags that say nothing about what is to be done: who approves of
+// a plan has others.
+var ofTheCaller = []string{flagLogLevel, flagLogFormat, flagProofSocket}
+
 // approveCommand is the command line that carries out what this run refuses.
 func approveCommand(c *cli.Context, o *outcome) string {
 	words := []string{c.App.Name, "apply"}
 	for _, flag := range commonFlags() {
 		name := flag.Names()[0]
-		if !c.IsSet(name) || name == flagLogLevel || name == flagLogFormat {
+		if !c.IsSet(name) || slices.Contains(ofTheCaller, name) {
 			continue
 		}
 		switch flag.(type) {

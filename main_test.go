@@ -34,8 +34,8 @@ func TestMain(m *testing.M) {
 // runInTest is main with a resolver, a clock and interfaces that the
 // environment describes, and without waiting between tries.
 func runInTest() int {
-	if len(os.Args) > 1 && os.Args[1] == render.ProofCommand {
-		return render.ProofChild()
+	if status, ok := render.ProofPart(os.Args); ok {
+		return status
 	}
 	ctx, stop := untilSignal(context.Background())
 	defer stop()
@@ -230,8 +230,9 @@ func TestScripts(t *testing.T) {
 				Setup:               setUpScript,
 				Condition:           condition,
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
-					"exits": exits,
-					"cloud": clouds.run,
+					"exits":         exits,
+					"cloud":         clouds.run,
+					"proof-service": startProofService,
 				},
 			})
 		})
@@ -340,6 +341,47 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("%s: exit status %d, want %d", args[1], got, want)
 	}
+}
+
+// startProofService is the command
+//
+//	proof-service SOCKET COMMAND…
+//
+// that runs the command for each connection to the socket, which is its standard
+// input and output, as systemd does for a socket with Accept=yes.
+func startProofService(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: proof-service SOCKET COMMAND…")
+	}
+	listener, err := net.Listen("unix", ts.MkAbs(args[0]))
+	ts.Check(err)
+	program, err := exec.LookPath(args[1])
+	ts.Check(err)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return // the listener is closed
+			}
+			file, err := conn.(*net.UnixConn).File()
+			if err != nil {
+				panic(err)
+			}
+			cmd := exec.Command(program, args[2:]...)
+			cmd.Stdin, cmd.Stdout, cmd.Stderr = file, file, os.Stderr
+			cmd.Env = append(os.Environ(), noRaceSleep)
+			// How it ends is for who asked to see.
+			_ = cmd.Run()
+			file.Close()
+			conn.Close()
+		}
+	}()
+	ts.Defer(func() {
+		listener.Close()
+		<-done
+	})
 }
 
 // scriptClouds has the cloud of each script that runs, by its directory.

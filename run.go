@@ -29,6 +29,7 @@ type settings struct {
 	timeout             time.Duration
 	exportfs, etab      string
 	noPreflight         bool
+	proofSocket         string
 	adopt               []string
 
 	lock        bool // apply only
@@ -424,7 +425,7 @@ func (a *app) prove(ctx context.Context, s settings, o *outcome) error {
 func (a *app) exportfsTimeout() time.Duration { return cmp.Or(a.patience, exportfsTimeout) }
 
 func (a *app) sandbox(s settings) render.Sandbox {
-	return render.Sandbox{Self: os.Args[0], Exportfs: s.exportfs, Own: s.exportsFile, Timeout: a.exportfsTimeout()}
+	return render.Sandbox{Self: os.Args[0], Exportfs: s.exportfs, Own: s.exportsFile, Timeout: a.exportfsTimeout(), Socket: s.proofSocket}
 }
 
 // refusedError is a plan that nobody has approved.

@@ -23,8 +23,8 @@ import (
 const writerEnv = "RENDER_TEST_WRITE"
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == ProofCommand {
-		os.Exit(ProofChild())
+	if status, ok := ProofPart(os.Args); ok {
+		os.Exit(status)
 	}
 	if path := os.Getenv(writerEnv); path != "" {
 		writeForEver(File{path})

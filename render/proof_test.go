@@ -257,14 +257,14 @@ func TestProofChildAlone(t *testing.T) {
 		return
 	}
 	for _, outside := range []string{"", self} {
-		cmd := exec.Command("/proc/self/exe", ProofCommand)
+		cmd := exec.Command("/proc/self/exe", childCommand)
 		cmd.Stdin = strings.NewReader(fmt.Sprintf(`{"Outside": %q, "Exportfs": "/bin/false", "Runs": [{}]}`, outside))
 		output, err := cmd.Output()
 		if err != nil || !strings.Contains(string(output), "find itself in a mount namespace of its own") {
 			t.Errorf("%v, %s", err, output)
 		}
 	}
-	cmd := exec.Command("/proc/self/exe", ProofCommand)
+	cmd := exec.Command("/proc/self/exe", childCommand)
 	if output, err := cmd.Output(); err == nil || len(output) > 0 {
 		t.Errorf("%v, %s", err, output)
 	}

@@ -14,10 +14,29 @@ import (
 	"time"
 )
 
-// ProofCommand is the first argument with which this program starts itself to
-// be the inside of the sandbox. The main function calls ProofChild for it,
-// before it does anything else.
-const ProofCommand = "-proof-child"
+// The first argument with which this program is started to do a part of a proof,
+// and nothing else: by itself to be the inside of the sandbox, and by systemd to
+// make the sandbox for another process.
+const (
+	childCommand   = "-proof-child"
+	serviceCommand = "-proof-service"
+)
+
+// ProofPart does a part of a proof if that is what these arguments ask for, and
+// then gives the exit status. The main function calls it before it does anything
+// else.
+func ProofPart(args []string) (status int, ok bool) {
+	if len(args) != 2 {
+		return 0, false
+	}
+	switch args[1] {
+	case childCommand:
+		return proofChild(), true
+	case serviceCommand:
+		return proofService(args[0]), true
+	}
+	return 0, false
+}
 
 // Sandbox is where exportfs can be run without any effect: new mount, network
 // and process namespaces, and a user namespace if this is not root, in which
@@ -30,6 +49,9 @@ type Sandbox struct {
 	Exportfs string        // the program; absolute
 	Own      string        // our exports file; only its name counts
 	Timeout  time.Duration // of one run of exportfs
+	// Socket is where a service makes the sandbox for a process that has not the
+	// right to; empty if this process makes it.
+	Socket string
 }
 
 // ErrNoNamespaces is in the chain of the error when this user cannot have
@@ -82,12 +104,18 @@ type exportsFiles struct {
 	Directory  map[string][]byte // /etc/exports.d, by name
 }
 
-// sandboxRequest is what the child reads from its standard input, as JSON.
+// sandboxRequest is what the child reads from its standard input, and the service
+// from its connection, as JSON.
 type sandboxRequest struct {
-	Outside  string // the mount namespace of who asks
+	Outside  string // the mount namespace of who starts the child
 	Exportfs string
 	Timeout  time.Duration
 	Runs     []exportsFiles
+}
+
+// limit is how long the answer may take.
+func (r sandboxRequest) limit() time.Duration {
+	return childTimeout + time.Duration(len(r.Runs))*(r.Timeout+pipeDelay)
 }
 
 // sandboxReply is what the child writes to its standard output, as JSON.
@@ -114,20 +142,17 @@ const mountNamespace = "/proc/self/ns/mnt"
 const childTimeout = 30 * time.Second
 
 // run has exportfs read each of the given files in turn, beginning with an empty
-// table each time. It gives a *SandboxError, an *ExportfsError, or the error of
-// ctx.
+// table each time. It gives a *SandboxError, a *ProofServiceError, an
+// *ExportfsError, or the error of ctx.
 func (s Sandbox) run(ctx context.Context, runs ...exportsFiles) ([]sandboxResult, error) {
-	outside, err := os.Readlink(mountNamespace)
-	if err != nil {
-		return nil, newSandboxError("find the mount namespace", err)
-	}
-	request, err := json.Marshal(sandboxRequest{outside, s.Exportfs, s.Timeout, runs})
-	if err != nil {
-		return nil, &SandboxError{"describe it", err}
-	}
-	limited, cancel := context.WithTimeout(ctx, childTimeout+time.Duration(len(runs))*(s.Timeout+pipeDelay))
+	request := sandboxRequest{Exportfs: s.Exportfs, Timeout: s.Timeout, Runs: runs}
+	limited, cancel := context.WithTimeout(ctx, request.limit())
 	defer cancel()
-	output, err := s.child(limited, request)
+	ask := s.child
+	if s.Socket != "" {
+		ask = s.service
+	}
+	output, err := ask(limited, request)
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("proving the new exports file: %w", ctx.Err())
 	}
@@ -159,17 +184,26 @@ func (s Sandbox) run(ctx context.Context, runs ...exportsFiles) ([]sandboxResult
 	return reply.Results, nil
 }
 
-// child starts this program again inside new namespaces and gives its output.
-func (s Sandbox) child(ctx context.Context, request []byte) ([]byte, error) {
+// child starts this program again inside new namespaces and gives its output, a
+// sandboxReply.
+func (s Sandbox) child(ctx context.Context, request sandboxRequest) ([]byte, error) {
+	var err error
+	if request.Outside, err = os.Readlink(mountNamespace); err != nil {
+		return nil, newSandboxError("find the mount namespace", err)
+	}
+	input, err := json.Marshal(request)
+	if err != nil {
+		return nil, &SandboxError{"describe it", err}
+	}
 	// The kernel sends Pdeathsig when the thread ends that started the child.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cmd := exec.CommandContext(ctx, "/proc/self/exe")
-	cmd.Args = []string{s.Self, ProofCommand}
+	cmd.Args = []string{s.Self, childCommand}
 	// The last one spares a build with the race detector a second at the end.
 	cmd.Env = append(slices.Clone(environment), "GORACE=atexit_sleep_ms=0")
 	cmd.Dir = "/"
-	cmd.Stdin = bytes.NewReader(request)
+	cmd.Stdin = bytes.NewReader(input)
 	var output bytes.Buffer
 	said := &bounded{left: maxSaid}
 	cmd.Stdout, cmd.Stderr = &output, said

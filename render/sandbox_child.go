@@ -35,10 +35,10 @@ var etcFiles = map[string]string{
 // host.
 var hidden = []string{"exports", "exports.d", "nfs.conf.d", filepath.Base(oldEtc), filepath.Base(stateDir)}
 
-// ProofChild is the inside of the sandbox: it does what its standard input asks
+// proofChild is the inside of the sandbox: it does what its standard input asks
 // for and replies on its standard output. It gives the exit status. Nobody but
 // Sandbox starts it, in namespaces made for it.
-func ProofChild() int {
+func proofChild() int {
 	var request sandboxRequest
 	if err := json.NewDecoder(os.Stdin).Decode(&request); err != nil {
 		fmt.Fprintf(os.Stderr, "not for use by hand: %s\n", err)

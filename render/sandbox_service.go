@@ -1,0 +1,87 @@
+package render
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+)
+
+// To make a sandbox takes rights that a process had better not have while it
+// talks to a cloud. So there can be two: one asks, by a socket, and the other,
+// which systemd starts for it, makes the sandbox and has no network.
+
+// ProofServiceError is a proof that the service at Sandbox.Socket did not make.
+// It says nothing about what was to be proven.
+type ProofServiceError struct {
+	Socket string
+	Err    error
+}
+
+func (e *ProofServiceError) Error() string {
+	return fmt.Sprintf("no proof from the service at %s: %s: nothing was changed; see \"systemctl status nfs-exportd-proof.socket\" and \"journalctl -u 'nfs-exportd-proof@*'\"",
+		quotePath(e.Socket), e.Err)
+}
+
+func (e *ProofServiceError) Unwrap() error { return e.Err }
+
+var errNoAnswer = errors.New("it closed the connection before it had answered")
+
+// service gives what the service at the socket replies, a sandboxReply.
+func (s Sandbox) service(ctx context.Context, request sandboxRequest) ([]byte, error) {
+	output, err := ask(ctx, s.Socket, request)
+	var op *net.OpError
+	switch {
+	case errors.As(err, &op):
+		err = bare(op.Err)
+	case err == nil && !json.Valid(output):
+		err = errNoAnswer
+	}
+	if err != nil {
+		return nil, &ProofServiceError{s.Socket, err}
+	}
+	return output, nil
+}
+
+func ask(ctx context.Context, socket string, request sandboxRequest) ([]byte, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.Close() }() // all was read by then, or is of no use
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if err := json.NewEncoder(conn).Encode(request); err != nil {
+		return nil, err
+	}
+	return io.ReadAll(conn)
+}
+
+// proofService answers one request that comes on standard input, which is the
+// connection, on standard output. It gives the exit status.
+func proofService(self string) int {
+	var request sandboxRequest
+	if err := json.NewDecoder(os.Stdin).Decode(&request); err != nil {
+		fmt.Fprintf(os.Stderr, "not for use by hand, nfs-exportd-proof@.service has it: %s\n", err)
+		return 70
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), request.limit())
+	defer cancel()
+	output, err := Sandbox{Self: self}.child(ctx, request)
+	if err == nil {
+		_, err = os.Stdout.Write(output)
+	} else if failed, ok := errors.AsType[*SandboxError](err); ok {
+		reply := sandboxReply{Step: failed.Step, Problem: failed.Err.Error()}
+		errors.As(err, &reply.Errno)
+		err = json.NewEncoder(os.Stdout).Encode(reply)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 70
+	}
+	return 0
+}
