@@ -107,9 +107,9 @@ done
 systemctl daemon-reload
 start_cloud
 
-ok 'the units are clean' systemd-analyze verify nfs-exportd.service nfs-exportd.timer nfs-exportd-plan.service nfs-exportd-plan.timer nfs-exportd-failed@x.service
-for unit in nfs-exportd nfs-exportd-plan; do
-	ok "$unit.service is no more open than it was" sh -c "systemd-analyze security --offline=yes --threshold=23 /usr/lib/systemd/system/$unit.service >/tmp/log"
+ok 'the units are clean' systemd-analyze verify nfs-exportd.service nfs-exportd.timer nfs-exportd-plan.service nfs-exportd-plan.timer nfs-exportd-proof.socket nfs-exportd-proof@x.service nfs-exportd-failed@x.service
+for unit in nfs-exportd nfs-exportd-plan nfs-exportd-proof@ nfs-exportd-failed@; do
+	ok "$unit.service is at 2.0 or better" sh -c "systemd-analyze security --offline=yes --threshold=20 /usr/lib/systemd/system/$unit.service >/tmp/log"
 done
 ok 'the package enables nothing' test "$(systemctl is-enabled nfs-exportd.timer nfs-exportd-plan.timer | sort -u)" = disabled
 
@@ -142,13 +142,55 @@ ok '... with what exportfs says' said 'unknown keyword "bogus"'
 ok '... and nothing changed' unchanged
 cp /tmp/mounts /etc/nfs-mounts.yaml
 
+# The drop-ins of README.Debian. systemd does not read them from a file of another
+# form, so they are taken from there as they stand.
+drop_in() {
+	mkdir -p /etc/systemd/system/nfs-exportd.service.d
+	sed -n "/^  $1/,/^\$/s/^      //p" /usr/share/doc/nfs-exportd/README.Debian >/etc/systemd/system/nfs-exportd.service.d/readme.conf
+	systemctl daemon-reload
+}
+chown daemon:daemon /etc/novaobserver.yaml /etc/exports.d/nfs-exportd.exports
+echo 'exports: {options: "rw,sync,no_subtree_check"}' >>/etc/nfs-mounts.yaml
+start nfs-exportd.service
+ok 'credentials for another user alone: 78' ended exit-code 78
+drop_in 'credentials or an exports file'
+start nfs-exportd.service
+ok '... and read with the drop-in for it' ended success 0
+ok '... with which the exports file keeps its owner' test "$(stat --format='%U %G' /etc/exports.d/nfs-exportd.exports)" = 'daemon daemon'
+ok '... and the exports are active' exported '^/srv/tools.*10.0.0.2(sync'
+chown root:root /etc/novaobserver.yaml /etc/exports.d/nfs-exportd.exports
+cp /tmp/mounts /etc/nfs-mounts.yaml
+
+mkdir -p /var/lib/prometheus/node-exporter
+echo NFS_EXPORTD_METRICS_FILE=/var/lib/prometheus/node-exporter/nfs-exportd.prom >/etc/default/nfs-exportd
+rm /etc/systemd/system/nfs-exportd.service.d/readme.conf
+systemctl daemon-reload
+start nfs-exportd.service
+ok 'a metrics file elsewhere: 73' ended exit-code 73
+drop_in 'a metrics file'
+start nfs-exportd.service
+ok '... and written with the drop-in for it' ended success 0
+ok '... by this run' grep -q '^nfs_exportd_exit_status 0' /var/lib/prometheus/node-exporter/nfs-exportd.prom
+rm /etc/systemd/system/nfs-exportd.service.d/readme.conf /etc/default/nfs-exportd
+systemctl daemon-reload
+
 # The control of all that: a sandbox in which there can be no proof.
 echo 'exports: {options: "rw,sync,no_subtree_check"}' >>/etc/nfs-mounts.yaml
-mkdir /run/systemd/system/nfs-exportd-plan.service.d
-printf '[Service]\nRestrictNamespaces=yes\n' >/run/systemd/system/nfs-exportd-plan.service.d/control.conf
+mkdir /run/systemd/system/nfs-exportd-proof@.service.d
+printf '[Service]\nRestrictNamespaces=yes\n' >/run/systemd/system/nfs-exportd-proof@.service.d/control.conf
 systemctl daemon-reload
 start nfs-exportd-plan.service
 ok 'without namespaces the log says that there is no proof' said 'going on without proof'
+rm -r /run/systemd/system/nfs-exportd-proof@.service.d
+systemctl daemon-reload
+
+# And one in which nobody makes it.
+systemctl mask --quiet --runtime --now nfs-exportd-proof.socket
+start nfs-exportd.service
+ok 'without the socket for the proof: 71' ended exit-code 71
+ok '... with what to look at' said 'systemctl status nfs-exportd-proof.socket'
+ok '... and nothing changed' unchanged
+systemctl unmask --quiet --runtime nfs-exportd-proof.socket
 cp /tmp/mounts /etc/nfs-mounts.yaml
 
 # What is refused, and a lock that is held, fail and are told of.
@@ -219,7 +261,8 @@ ok '... and the run finishes its work' said '^applied'
 ok '... with the new table' exported '^/srv/tools.*10.0.0.2(sync'
 ok 'exportfs sees what the kernel can do' grep -q 0x3ffff /var/lib/nfs/features
 ok 'exportfs can write nowhere else, nor mount' cmp /dev/null /var/lib/nfs/writable
-ok 'exportfs has no capability outside its user namespace' grep -q '^ *0 *0 *1$' /var/lib/nfs/status
+ok 'exportfs is in a user namespace' grep -q '^ *0 *0 *1$' /var/lib/nfs/status
+ok '... and has no capability even there' grep -qx 'CapEff:.0*' /var/lib/nfs/status
 rm -f /etc/default/nfs-exportd /var/lib/nfs/begun /var/lib/nfs/go
 
 cloud 'fault?name=black-hole&kind=LogIn'
@@ -259,6 +302,7 @@ dpkg --install /test/new/*.deb >/tmp/dpkg 2>&1 || cat /tmp/dpkg
 ok 'an upgrade lets the timer run' systemctl is-active --quiet nfs-exportd.timer
 dpkg --purge nfs-exportd >/tmp/dpkg 2>&1 || cat /tmp/dpkg
 ok 'a removal stops the timer' not systemctl is-active --quiet nfs-exportd.timer
+ok '... and the socket for the proof' test ! -e /run/nfs-exportd/proof.socket
 ok '... and forgets it' test ! -L /etc/systemd/system/timers.target.wants/nfs-exportd.timer
 ok '... and leaves the exports alone' unchanged
 ok '... and says so' grep -q 'nfs-exportd.exports stays' /tmp/dpkg
