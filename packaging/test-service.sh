@@ -142,8 +142,7 @@ ok '... with what exportfs says' said 'unknown keyword "bogus"'
 ok '... and nothing changed' unchanged
 cp /tmp/mounts /etc/nfs-mounts.yaml
 
-# The drop-ins of README.Debian. systemd does not read them from a file of another
-# form, so they are taken from there as they stand.
+# The drop-ins of README.Debian, as they stand there.
 drop_in() {
 	mkdir -p /etc/systemd/system/nfs-exportd.service.d
 	sed -n "/^  $1/,/^\$/s/^      //p" /usr/share/doc/nfs-exportd/README.Debian >/etc/systemd/system/nfs-exportd.service.d/readme.conf
