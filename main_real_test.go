@@ -82,6 +82,8 @@ func runRealInPrivate(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Fatal("the real services and a private mount namespace need root")
 	}
+	// Each has namespaces of its own, and waits for services more than it computes.
+	t.Parallel()
 	binary := filepath.Join(t.TempDir(), "nfs-exportd")
 	for _, command := range []*exec.Cmd{
 		exec.CommandContext(t.Context(), "testdata/real/install.sh"),
