@@ -136,10 +136,11 @@ func (k *checkup) checkConfig() (string, error) {
 	}
 	k.config = config
 	k.e.Config = config
-	if held := k.holds(config.Maintenance, k.settings.config); held != nil {
-		return "", concern(held.text() + ": until it ends, plan and apply do nothing")
+	found := fmt.Sprintf("%s: %s, %s", k.settings.config, count(len(config.Projects), "project"), count(len(config.Public), "public line"))
+	if odd := k.aboutMaintenance(config.Maintenance, k.settings.config); len(odd) > 0 {
+		return "", concern(found + "; " + strings.Join(odd, "; "))
 	}
-	return fmt.Sprintf("%s: %s, %s", k.settings.config, count(len(config.Projects), "project"), count(len(config.Public), "public line")), nil
+	return found, nil
 }
 
 func (k *checkup) checkCredentials() (string, error) {
@@ -148,23 +149,35 @@ func (k *checkup) checkCredentials() (string, error) {
 		return "", err
 	}
 	k.creds = &creds
+	found := creds.String()
+	if creds.Access != "" {
+		found += " (" + creds.Access + ")"
+	}
+	found = fmt.Sprintf("%s, for %s at %s", found, creds.Scope(), creds.AuthURL)
+	odd := creds.Warnings
 	if creds.Maintenance != nil {
 		m, err := exports.ParseMaintenance(creds.Maintenance)
 		if err != nil {
 			return "", &configError{creds.Source, err}
 		}
-		if held := k.holds(m, creds.Source); held != nil {
-			return "", concern(held.text() + ": until it ends, plan and apply do nothing")
-		}
+		odd = append(odd, k.aboutMaintenance(m, creds.Source)...)
 	}
-	if len(creds.Warnings) > 0 {
-		return "", concern(strings.Join(creds.Warnings, "; "))
+	if len(odd) > 0 {
+		return "", concern(found + "; " + strings.Join(odd, "; "))
 	}
-	from := creds.String()
-	if creds.Access != "" {
-		from += " (" + creds.Access + ")"
+	return found, nil
+}
+
+// aboutMaintenance tells of a maintenance key that holds, or did.
+func (k *checkup) aboutMaintenance(m exports.Maintenance, file string) []string {
+	var odd []string
+	if m.Expired(k.now()) {
+		odd = append(odd, expired(m, file))
 	}
-	return fmt.Sprintf("%s, for %s at %s", from, creds.Scope(), creds.AuthURL), nil
+	if held := k.holds(m, file); held != nil {
+		odd = append(odd, held.text()+": until it ends, plan and apply do nothing")
+	}
+	return odd
 }
 
 func (k *checkup) checkHosts(ctx context.Context) (string, error) {
@@ -251,10 +264,13 @@ func (k *checkup) checkCloud(ctx context.Context) {
 		}
 		return strings.Join(names, ", "), nil
 	})
-	found := true
+	found := map[string]bool{} // Nova, by region
 	for _, r := range regions {
 		there := k.step("Nova of "+printable(r.ID), true, func() (string, error) { return r.URL, r.Err })
-		found = found && there && k.checkWay(ctx, "Nova of "+printable(r.ID), r.URL, there, opts)
+		found[r.ID] = k.checkWay(ctx, "Nova of "+printable(r.ID), r.URL, there, opts)
+	}
+	if len(regions) == 0 {
+		k.step("Nova", false, nil)
 	}
 	shown := k.step("projects", k.client != nil, func() (string, error) {
 		var list string
@@ -262,12 +278,16 @@ func (k *checkup) checkCloud(ctx context.Context) {
 		k.e.Inventory, list, err = k.client.Projects(ctx, keystone.Wanted{Keys: keys, IDs: ids})
 		return list, err
 	})
-	complete := listed && found && shown && len(regions) > 0
+	complete := listed && shown && len(regions) > 0
 	for _, r := range regions {
-		complete = k.step("instances of "+printable(r.ID), complete, func() (string, error) {
+		complete = k.step("instances of "+printable(r.ID), shown && found[r.ID], func() (string, error) {
 			return k.checkInstances(ctx, r.ID)
 		}) && complete
 	}
+	if len(regions) == 0 {
+		k.step("instances", false, nil)
+	}
+	k.step("addresses", complete, k.checkAddresses)
 	for _, key := range keys {
 		k.step("project "+printable(key), shown, func() (string, error) { return k.checkProject(key, complete) })
 	}
@@ -292,15 +312,23 @@ func (k *checkup) checkInstances(ctx context.Context, region string) (string, er
 	return count(n, "instance") + " of the served projects; no cell is down", nil
 }
 
+// checkAddresses looks at what the instances have.
+func (k *checkup) checkAddresses() (string, error) {
+	if odd := k.e.AddressWarnings(); len(odd) > 0 {
+		return "", concern(strings.Join(odd, "; "))
+	}
+	return "each active instance has one", nil
+}
+
 // checkProject tells what became of a project of the configuration.
 func (k *checkup) checkProject(key string, complete bool) (string, error) {
 	switch p := k.e.Inventory.Projects[key]; {
 	case p.Sight == exports.Hidden:
-		return "", concern("it is not shown to us: " + p.Why)
+		return "", concern(fmt.Sprintf("it is not shown to us: %s; give %s a role on it, or take it out of the configuration if it is gone", p.Why, k.creds.User()))
 	case p.Sight == exports.Absent:
-		return "", concern("it does not exist: " + p.Why)
+		return "", concern(fmt.Sprintf("it does not exist: %s; correct its key in the configuration, or take it out", p.Why))
 	case !p.Enabled:
-		return "", concern(fmt.Sprintf("%q (%s) is disabled in Keystone and gets no grants", p.Name, printable(p.ID)))
+		return "", concern(fmt.Sprintf("%q (%s) is disabled in Keystone and gets no grants: have it enabled, or take it out of the configuration", p.Name, printable(p.ID)))
 	case !complete:
 		return fmt.Sprintf("%q (%s)", p.Name, printable(p.ID)), nil
 	default:
@@ -335,30 +363,54 @@ func (k *checkup) checkWay(ctx context.Context, service, address string, ready b
 }
 
 func (k *checkup) checkLogIn(ctx context.Context, opts keystone.Options) (string, error) {
-	client, err := keystone.Open(ctx, *k.creds, opts)
-	if _, refused := errors.AsType[*keystone.RefusedError](err); refused && k.creds.HasScope() {
-		return "", k.whyRefused(ctx, opts, err)
+	err := k.logIn(ctx, opts)
+	if isRefused(err) {
+		err = k.whyRefused(ctx, opts, err)
 	}
 	if err != nil {
 		return "", err
 	}
-	k.client = client
-	granted := client.Granted()
-	return fmt.Sprintf("for %s, with the roles %s", granted.Scope, printable(strings.Join(granted.Roles, ", "))), nil
+	return k.granted(), nil
 }
 
-// whyRefused tells a wrong password from a role that is gone, which have one and
-// the same answer.
-func (k *checkup) whyRefused(ctx context.Context, opts keystone.Options, err error) error {
-	switch unscoped := keystone.LogInUnscoped(ctx, *k.creds, opts); {
-	case unscoped == nil:
-		return fmt.Errorf("%w; the same credentials work without a scope, so that user and password are right, and it is %s that is refused: see whether it is there and enabled, and give the user a role on it",
-			err, k.creds.Scope())
-	case exitStatus(ctx, unscoped) == exitNoPermission:
-		return fmt.Errorf("%w; the same credentials do not work without a scope either, so that it is the user or the password, or the user is disabled or locked", err)
-	default:
-		return fmt.Errorf("%w; whether the same credentials work without a scope could not be found out: %w", err, unscoped)
+func (k *checkup) logIn(ctx context.Context, opts keystone.Options) (err error) {
+	k.client, err = keystone.Open(ctx, *k.creds, opts)
+	return err
+}
+
+// granted tells what the log-in gave.
+func (k *checkup) granted() string {
+	granted := k.client.Granted()
+	return fmt.Sprintf("for %s, with the roles %s", granted.Scope, printable(strings.Join(granted.Roles, ", ")))
+}
+
+func isRefused(err error) bool { return is[*keystone.RefusedError](err) }
+
+// whyRefused tells apart what Keystone has one and the same answer for: a wrong
+// password, a role that is gone, and a Keystone that refuses one moment and does
+// not the next. It gives a concern for the last, with a client.
+func (k *checkup) whyRefused(ctx context.Context, opts keystone.Options, refusal error) error {
+	if !k.creds.HasScope() {
+		return refusal
 	}
+	// Without a scope first: a password that is wrong is not to be tried more often
+	// than needed, as that may lock the user out.
+	switch unscoped := keystone.LogInUnscoped(ctx, *k.creds, opts); {
+	case isRefused(unscoped):
+		return fmt.Errorf("%w; the same credentials do not work without a scope either, so that it is the user or the password, "+
+			"or the user is disabled or locked, or Keystone is being worked on and refuses everybody", refusal)
+	case unscoped != nil:
+		return fmt.Errorf("%w; whether the same credentials work without a scope could not be found out: %w", refusal, unscoped)
+	}
+	switch again := k.logIn(ctx, opts); {
+	case again == nil:
+		return concern(fmt.Sprintf("%s; but a moment before: %s; the same credentials work now, so that it was Keystone, or one of several: "+
+			"show this to those who run the cloud", k.granted(), refusal))
+	case !isRefused(again):
+		return again
+	}
+	return fmt.Errorf("%w; the same credentials work without a scope, so that user and password are right, and it is %s that is refused: "+
+		"see whether it is there and enabled, and give the user a role on it", refusal, k.creds.Scope())
 }
 
 // checkFile looks at the exports file, and whether it could be written.
@@ -403,6 +455,18 @@ func (k *checkup) checkForeign() (string, error) {
 	}
 	for _, c := range render.Conflicts(k.o.plan.Today, k.o.foreign) {
 		odd = append(odd, c.String())
+	}
+	ofProjects := map[string]bool{}
+	for _, g := range k.o.plan.Today.Grants() {
+		ofProjects[g.Path] = ofProjects[g.Path] || g.Owner.Public == ""
+	}
+	for _, f := range k.o.foreign {
+		for _, g := range f.Grants {
+			if !g.Place.Client.Addr.IsValid() && ofProjects[g.Place.Path] {
+				odd = append(odd, fmt.Sprintf("%s, line %d, opens %s to %s, whoever that is, besides the projects that may mount it",
+					f.File, g.Line, g.Place.Path, g.Place.Client))
+			}
+		}
 	}
 	switch {
 	case len(odd) > 0:

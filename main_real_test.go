@@ -699,7 +699,7 @@ func testRealOutages(t *testing.T, b *realBed) {
 	t.Run("Keystone", func(t *testing.T) {
 		b.cloud.ask(t, []string{"stop", "keystone"})
 		defer up("keystone")
-		b.mustFail(t, 69, `log in: .*/v3/auth/tokens`, nil, "--timeout=20s")
+		b.mustFail(t, 69, `log in for .*: .*/v3/auth/tokens`, nil, "--timeout=20s")
 		// The proxy in front of it still takes connections.
 		if got := b.start(t, "check", "--timeout=20s"); got.status != 69 || !regexp.MustCompile(`(?m)^failed +log-in .*closed without an answer`).MatchString(got.stdout) {
 			t.Errorf("check: exit status %d, printed:\n%s", got.status, got.stdout)
@@ -751,7 +751,7 @@ func testRealStates(t *testing.T, b *realBed) {
 		// are about another user.
 		{"the user is disabled",
 			[][]string{{"disable-user", "observer"}}, [][]string{{"enable-user", "observer"}},
-			reader, 77, `log in: refused .*HTTP 401`},
+			reader, 77, `log in for .*: refused .*HTTP 401`},
 		{"the catalog has no compute service",
 			[][]string{{"disable-endpoints", "compute"}}, [][]string{{"enable-endpoints", "compute"}},
 			all, 76, `0 public compute endpoints`},
@@ -781,7 +781,7 @@ func testRealStates(t *testing.T, b *realBed) {
 			reader, 77, `HTTP 40[14]`},
 		{"Keystone takes no request of that size",
 			[][]string{{"configure", "keystone", "oslo_middleware", "max_request_body_size", "10"}}, [][]string{{"configure", "keystone", "oslo_middleware", "max_request_body_size", "114688"}},
-			reader, 76, `log in: .*HTTP 413`},
+			reader, 76, `log in for .*: .*HTTP 413`},
 		{"Neutron is away",
 			[][]string{{"stop", "neutron"}}, [][]string{{"start", "neutron"}},
 			all, 69, `HTTP 5`},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -206,12 +207,19 @@ func (a *app) readConfig(path string) (*exports.Config, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		// os.OpenFile names the path, and so does configError.
-		return nil, &configError{path, errors.Unwrap(err)}
+		err = errors.Unwrap(err)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%w: write one, see nfs-mounts.yaml(5), or name it with --%s", err, flagConfig)
+		}
+		return nil, &configError{path, err}
 	}
 	defer func() { _ = f.Close() }() // nothing was written to it
 	text, err := io.ReadAll(io.LimitReader(f, configLimit))
 	if err != nil {
 		return nil, &configError{path, err}
+	}
+	if info, err := f.Stat(); err == nil && info.Mode()&fs.ModeNamedPipe != 0 && len(text) == 0 {
+		return nil, &configError{path, errors.New("it is a FIFO to which nobody writes: name a file with --" + flagConfig)}
 	}
 	config, err := exports.ParseConfig(text)
 	if err != nil {
@@ -220,10 +228,15 @@ func (a *app) readConfig(path string) (*exports.Config, error) {
 	return config, nil
 }
 
+// expired tells of a maintenance key that is of no use any more.
+func expired(m exports.Maintenance, file string) string {
+	return fmt.Sprintf("maintenance in %s ended at %s and holds no longer: take it out", file, m.Until.Format(time.RFC3339))
+}
+
 // holds gives the hold that a maintenance key asks for, if it does.
 func (a *app) holds(m exports.Maintenance, file string) *held {
 	if m.Expired(a.now()) {
-		a.log.Warn(fmt.Sprintf("maintenance in %s ended at %s and holds no longer: take it out", file, m.Until.Format(time.RFC3339)))
+		a.log.Warn(expired(m, file))
 	}
 	if !m.Holds(a.now()) {
 		return nil

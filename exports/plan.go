@@ -3,8 +3,10 @@ package exports
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -152,13 +154,46 @@ func (e Evidence) warnings() []string {
 		case !project.Enabled:
 			warnings = append(warnings, fmt.Sprintf("project %q (line %d of the configuration) is disabled in Keystone and gets no grants", p.Key, p.Line))
 		}
-		for _, instance := range project.Instances {
+	}
+	return append(warnings, e.AddressWarnings()...)
+}
+
+// AddressWarnings tells of instances of the served projects that should have an
+// address and have none, and of networks in openstack.networks in which none of
+// them has one: a name with a mistake leaves out the addresses that it should let in.
+func (e Evidence) AddressWarnings() []string {
+	var warnings []string
+	seen := map[string]bool{}
+	for _, p := range e.Config.Served(e.Hosts) {
+		for _, instance := range e.Inventory.Projects[p.Key].Instances {
 			if silent(instance) {
 				warnings = append(warnings, silence(instance, p.Key))
 			}
+			for _, a := range instance.Addresses {
+				seen[a.Network] = true
+			}
+		}
+	}
+	for _, network := range e.Config.OpenStack.Networks {
+		if len(seen) > 0 && !seen[network] {
+			warnings = append(warnings, fmt.Sprintf("no instance of a served project has an address in network %q of openstack.networks; they are in %s: see whether its name is right",
+				network, quotedNames(seen)))
 		}
 	}
 	return warnings
+}
+
+// quotedNames lists names that others chose, a few of them at most.
+func quotedNames(names map[string]bool) string {
+	const most = 5
+	var quoted []string
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		quoted = append(quoted, strconv.QuoteToASCII(name))
+	}
+	if len(quoted) > most {
+		quoted = append(quoted[:most], "others")
+	}
+	return strings.Join(quoted, ", ")
 }
 
 // silent reports whether an instance should have an address and has none.

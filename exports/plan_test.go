@@ -973,6 +973,33 @@ func TestCompareWarnings(t *testing.T) {
 			}
 		})
 	}
+	for _, tt := range []struct {
+		name      string
+		networks  []string
+		instances []exports.Instance
+		want      []string
+	}{
+		{"of the instances", []string{"flat"}, addressed, nil},
+		{"of nobody", []string{"flat", "flut\n"}, addressed,
+			[]string{`no instance of a served project has an address in network "flut\n" of openstack.networks; they are in "flat": see whether its name is right`}},
+		{"without any address to go by", []string{"flut"}, nil, nil},
+	} {
+		t.Run("network "+tt.name, func(t *testing.T) {
+			e := exports.Evidence{
+				Config: &exports.Config{
+					OpenStack: exports.OpenStack{Networks: tt.networks},
+					Projects:  []exports.ProjectConfig{{Key: "tools", Mounts: []exports.Mount{{Host: "here.example", Path: home}}}},
+				},
+				Hosts: exports.Hosts{"here.example": {Where: exports.Here}},
+				Inventory: exports.Inventory{Projects: map[string]exports.Project{
+					"tools": {Sight: exports.Shown, ID: "id-tools", Name: "tools", Enabled: true, Instances: tt.instances},
+				}},
+			}
+			if diff := cmp.Diff(tt.want, e.AddressWarnings(), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("warnings (-want +got):\n%s", diff)
+			}
+		})
+	}
 	t.Run("unresolved", func(t *testing.T) {
 		e := exports.Evidence{
 			Config: &exports.Config{Projects: []exports.ProjectConfig{

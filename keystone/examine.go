@@ -50,6 +50,7 @@ func Reach(ctx context.Context, creds Credentials, opts Options, address string,
 		return r
 	}
 	secure := u.Scheme == "https"
+	about := "the credentials or the catalog" // where the URL is from
 	if opts.Proxy != nil {
 		proxy, err := opts.Proxy(&http.Request{URL: u})
 		if err != nil {
@@ -59,6 +60,8 @@ func Reach(ctx context.Context, creds Credentials, opts Options, address string,
 		if proxy != nil {
 			// What is behind the proxy is its business.
 			r.Proxy, u, secure = proxy.Redacted(), proxy, false
+			x.Op, x.URL = fmt.Sprintf("reach the proxy for %s", plain(address)), plain(r.Proxy)
+			about = "HTTP_PROXY, HTTPS_PROXY and NO_PROXY"
 		}
 	}
 	host, port := u.Hostname(), portOf(u)
@@ -66,7 +69,7 @@ func Reach(ctx context.Context, creds Credentials, opts Options, address string,
 	if addr, err := netip.ParseAddr(host); err == nil {
 		r.Addrs = []netip.Addr{addr}
 	} else if r.Addrs, err = lookup(ctx, "ip", host); err != nil {
-		r.Failed, r.Err = Name, &UnavailableError{x, said{err}, "mend the resolver (/etc/resolv.conf, /etc/hosts), or correct the name in the credentials or the catalog"}
+		r.Failed, r.Err = Name, &UnavailableError{x, said{err}, "mend the resolver (/etc/resolv.conf, /etc/hosts), or correct the name in " + about}
 		return r
 	}
 	for i, addr := range r.Addrs {
@@ -86,7 +89,7 @@ func Reach(ctx context.Context, creds Credentials, opts Options, address string,
 	}
 	if err != nil {
 		r.Failed, r.Err = Connection, &UnavailableError{x, said{err},
-			"see whether the service runs there, and whether a firewall is between"}
+			"see whether the service runs there, and whether a firewall is between, or correct the address in " + about}
 		return r
 	}
 	defer func() { _ = conn.Close() }() // nothing was written to it
@@ -103,17 +106,26 @@ func Reach(ctx context.Context, creds Credentials, opts Options, address string,
 	defer cancel()
 	secured := tls.Client(conn, config)
 	if err := secured.HandshakeContext(limited); err != nil {
-		r.Failed = Certificate
-		if isCertificate(err) {
-			r.Err = &UnavailableError{x, said{err}, aboutCertificate(err)}
-		} else {
-			r.Err = &UntrustedError{x, fmt.Errorf("no TLS is spoken there: %w", said{err}), notTheAPI}
-		}
+		r.Failed, r.Err = Certificate, noTLS(x, err)
 		return r
 	}
 	leaf := secured.ConnectionState().PeerCertificates[0]
 	r.Certificate, r.Until = plain(leaf.Subject.String()), leaf.NotAfter
 	return r
+}
+
+// noTLS tells why a handshake failed, as a request would.
+func noTLS(x Exchange, err error) error {
+	other, ok := errors.AsType[tls.RecordHeaderError](err)
+	switch {
+	case isCertificate(err):
+		return &UnavailableError{x, said{err}, aboutCertificate(err)}
+	case ok && string(other.RecordHeader[:]) == "HTTP/":
+		return &UntrustedError{x, fmt.Errorf("no TLS is spoken there, but HTTP: %w", said{err}), notTheAPI}
+	case errors.Is(err, context.DeadlineExceeded):
+		err = fmt.Errorf("the TLS handshake took longer than %s: %w", dialTimeout, err)
+	}
+	return &UnavailableError{x, said{err}, "see whether the service there speaks TLS 1.2 or later"}
 }
 
 const dialTimeout = 10 * time.Second

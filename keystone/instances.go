@@ -47,6 +47,7 @@ func (c *Client) listInstances(ctx context.Context, projects map[string]exports.
 	slices.SortFunc(served, func(a, b exports.Project) int { return cmp.Compare(a.ID, b.ID) })
 
 	var listed [][]exports.Instance
+	var refusal error // of the first way
 	if c.opts.Listing != exports.ListingPerProject {
 		listed, err = c.listAllProjects(ctx, regions, served)
 		refused, ok := errors.AsType[*RefusedError](err)
@@ -54,8 +55,13 @@ func (c *Client) listInstances(ctx context.Context, projects map[string]exports.
 			return byProject(served, listed), err
 		}
 		c.opts.Log.InfoContext(ctx, "listing each project with a token for it", "because", err.Error())
+		refusal = err
 	}
 	listed, err = c.listPerProject(ctx, regions, served)
+	if _, too := errors.AsType[*RefusedError](err); too && refusal != nil {
+		// Either would do, and who reads this knows which of them was meant to.
+		err = fmt.Errorf("%w; all projects at once were refused before that: %w", err, refusal)
+	}
 	return byProject(served, listed), err
 }
 

@@ -29,7 +29,11 @@ func (c *Client) credentialsLogin(ctx context.Context, scope scope, unscoped boo
 	if creds.application.given() {
 		next = "check the application credential and its secret, and that it has not expired"
 	}
-	t, err := c.authenticate(ctx, "log in", next, tokens.AuthOptions{
+	op := "log in for " + creds.Scope()
+	if unscoped {
+		op = "log in without a scope"
+	}
+	t, err := c.authenticate(ctx, op, next, tokens.AuthOptions{
 		Username:                    creds.user.name,
 		UserID:                      creds.user.id,
 		DomainID:                    creds.user.domainID,

@@ -50,7 +50,8 @@ func (c *Client) findProjects(ctx context.Context, wanted Wanted) (exports.Inven
 	}
 	list := fmt.Sprintf("the complete list of domain %s, %d projects", quote(c.opts.Domain), len(domain.byID))
 	if !domain.complete {
-		list = fmt.Sprintf("only the %d projects of domain %s that the user has a role on", len(domain.byID), quote(c.opts.Domain))
+		list = fmt.Sprintf("not the complete list of domain %s, but %d projects, with those that the user has a role on: %s",
+			quote(c.opts.Domain), len(domain.byID), domain.why)
 	}
 	return inventory, list, nil
 }

@@ -145,6 +145,9 @@ func (c *Client) failed(ctx context.Context, x Exchange, err error, next string)
 	case isDisconnect(err), errors.Is(err, io.ErrUnexpectedEOF):
 		if errors.Is(err, io.EOF) {
 			unavailable.Err = fmt.Errorf("the connection was closed without an answer: %w", cause)
+			if strings.HasPrefix(x.URL, "http:") {
+				unavailable.Next += "; or see whether https is spoken there"
+			}
 		}
 		return &transientError{UnavailableError: unavailable}
 	case isCertificate(err):
@@ -219,6 +222,8 @@ func (c *Client) status(x Exchange, code gophercloud.ErrUnexpectedResponseCode, 
 		}
 	case code.Actual/100 == 5:
 		return &UnavailableError{x, cause, waitForIt}
+	case code.Actual == http.StatusNotFound && x.Method == http.MethodPost:
+		return &UntrustedError{x, cause, "correct the URL of Keystone in the credentials; it usually ends in /v3"}
 	case code.Actual == http.StatusNotAcceptable:
 		return &UntrustedError{x, cause, "Nova must know microversion " + microversion + " (Nova 20, Train, or later)"}
 	case code.Actual/100 == 3:
