@@ -547,6 +547,9 @@ func (k *checkup) checkTable() (string, error) {
 
 // checkPlan tells what the next apply would do, and whether exportfs takes it.
 func (k *checkup) checkPlan(ctx context.Context) (string, error) {
+	if k.config.Standby(k.e.Hosts) {
+		return "nothing is to be changed while this server is on standby", nil
+	}
 	o := k.o
 	o.limits = k.config.Limits
 	if err := o.compare(k.e); err != nil {
