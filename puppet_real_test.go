@@ -26,6 +26,7 @@ const (
 	puppetDefaults    = "/etc/default/nfs-exportd"
 	puppetExports     = "/etc/exports.d/nfs-exportd.exports"
 	puppetEtab        = "/var/lib/nfs/etab"
+	puppetDropIn      = "/etc/systemd/system/nfs-exportd.service.d/puppet.conf"
 )
 
 const puppetPassword = "cGFzc3dvcmQ"
@@ -235,6 +236,21 @@ NFS_EXPORTD_METRICS_FILE="/var/lib/nfs/nfs-exportd.prom"
 		if !exists("/etc/systemd/system/timers.target.wants/nfs-exportd.timer") {
 			t.Error("the timer is not enabled")
 		}
+		dropIn, err := os.ReadFile(puppetDropIn)
+		if want := "# Puppet writes this file.\n[Service]\nReadWritePaths=\"-/var/lib/nfs\"\n"; err != nil || string(dropIn) != want {
+			t.Errorf("the drop-in for the metrics file: %v\n%s", err, dropIn)
+		}
+		if strings.Count(string(log), "daemon-reload\n") != 1 {
+			t.Errorf("systemd was not told of the drop-in, or too often:\n%s", log)
+		}
+		settings := p.settings
+		p.settings = `'NFS_EXPORTD_SERVE_AS' => 'nfs.example.org'`
+		p.apply(t, 2)
+		if exists(puppetDropIn) {
+			t.Error("the drop-in is still there without a metrics file")
+		}
+		p.apply(t, 0).is(t, quiet)
+		p.settings = settings
 		p.parameters = "manage_timer => true, timer_ensure => 'stopped', apply => false,"
 		p.apply(t, 2).says(t, `Service\[nfs-exportd.timer\]/ensure: ensure changed 'running' to 'stopped'`)
 		if exists("/etc/systemd/system/timers.target.wants/nfs-exportd.timer") {
@@ -313,6 +329,7 @@ start) : >"$home/active" ;;
 stop) rm -f "$home/active" ;;
 is-active) test -e "$home/active" ;;
 show) echo NeedDaemonReload=no ;;
+daemon-reload) ;;
 *) exec /usr/bin/systemctl "$@" ;;
 esac
 END

@@ -52,7 +52,8 @@
 #   Seconds after which Puppet gives up on plan, and on apply. The cloud may take
 #   two minutes of it (NFS_EXPORTD_TIMEOUT), and exportfs two for each run.
 # @param manage_timer
-#   Whether Puppet starts and enables the timer. It needs systemd.
+#   Whether Puppet starts and enables the timer, and lets its service write to the
+#   directory of NFS_EXPORTD_METRICS_FILE of the settings. It needs systemd.
 # @param timer_ensure
 #   Whether the timer runs. 'stopped' disables it, too.
 # @param command
@@ -150,6 +151,35 @@ class nfs_exportd (
       timeout     => $exec_timeout,
       logoutput   => true,
       require     => $files,
+    }
+  }
+
+  # Its sandbox lets the service write nowhere else. The exec has none.
+  if $manage_timer {
+    $drop_in = '/etc/systemd/system/nfs-exportd.service.d/puppet.conf'
+    if 'NFS_EXPORTD_METRICS_FILE' in $settings {
+      $metrics_directory = regsubst($settings['NFS_EXPORTD_METRICS_FILE'], '/[^/]*\z', '')
+      file { '/etc/systemd/system/nfs-exportd.service.d':
+        ensure => directory,
+      }
+      file { $drop_in:
+        ensure  => file,
+        owner   => 'root',
+        group   => 'root',
+        mode    => '0644',
+        content => "# Puppet writes this file.\n[Service]\nReadWritePaths=\"-${regsubst($metrics_directory, '%', '%%', 'G')}\"\n",
+      }
+    } else {
+      file { $drop_in:
+        ensure => absent,
+      }
+    }
+    exec { 'nfs-exportd: systemctl daemon-reload':
+      command     => ['systemctl', 'daemon-reload'],
+      path        => $facts['path'],
+      refreshonly => true,
+      subscribe   => File[$drop_in],
+      before      => Service['nfs-exportd.timer'],
     }
   }
 
