@@ -99,6 +99,7 @@ func (a *app) check(c *cli.Context) error {
 func (k *checkup) step(name string, reached bool, do func() (string, error)) bool {
 	f := finding{Step: name, State: stateNotReached}
 	if reached {
+		k.progress.now("checking " + name)
 		f.State = stateOK
 		f.Says, f.err = do()
 		if c, ok := errors.AsType[concern](f.err); ok {
@@ -112,6 +113,8 @@ func (k *checkup) step(name string, reached bool, do func() (string, error)) boo
 }
 
 func (k *checkup) run(ctx context.Context) {
+	ctx, requests := countRequests(ctx)
+	defer k.showProgress("checking", requests)()
 	k.step("configuration", true, k.checkConfig)
 	k.step("credentials", k.config != nil, k.checkCredentials)
 	k.step("mount hosts", k.config != nil, func() (string, error) { return k.checkHosts(ctx) })
@@ -312,6 +315,7 @@ func (k *checkup) checkProject(key string, complete bool) (string, error) {
 func (k *checkup) checkWay(ctx context.Context, service, address string, ready bool, opts keystone.Options) bool {
 	var r keystone.Reached
 	if ready {
+		k.progress.now("checking the way to " + service)
 		r = keystone.Reach(ctx, *k.creds, opts, address, k.lookup)
 	}
 	at := func(stage keystone.Stage, says string) bool {

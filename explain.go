@@ -76,6 +76,8 @@ func (a *app) askAbout(ctx context.Context, s settings, x *explanation) error {
 		if err != nil {
 			return err
 		}
+		ctx, requests := countRequests(ctx)
+		defer a.showProgress("asking the cloud", requests)()
 		ctx, cancel := context.WithTimeout(ctx, s.timeout)
 		defer cancel()
 		client, err := keystone.Open(ctx, creds, a.cloudOptions(x.e.Config))

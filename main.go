@@ -69,8 +69,9 @@ type app struct {
 	// patience is for one run of exportfs; 0 is exportfsTimeout.
 	patience time.Duration
 
-	log     *slog.Logger
-	metrics *metrics // nil: none are asked for
+	log      *slog.Logger
+	progress *progress // on stderr, beside the log
+	metrics  *metrics  // nil: none are asked for
 }
 
 // signalled is the cause of a context that a signal ended.
@@ -109,7 +110,8 @@ func untilSignal(parent context.Context) (context.Context, func()) {
 // run is the whole program but for the process around it. It gives the exit
 // status.
 func (a *app) run(ctx context.Context, args []string) int {
-	a.log, a.metrics = newLogger(a.stderr, "text", slog.LevelWarn), nil
+	a.progress = &progress{w: a.stderr, terminal: isTerminal(a.stderr)}
+	a.log, a.metrics = newLogger(a.progress, "text", slog.LevelWarn), nil
 	status := a.orBug(func() int {
 		err := a.commands().RunContext(ctx, args)
 		if err != nil && !errors.Is(err, errChanges) {
@@ -439,7 +441,7 @@ func (a *app) openLog(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	a.log = newLogger(a.stderr, format, level)
+	a.log = newLogger(a.progress, format, level)
 	return nil
 }
 

@@ -297,7 +297,7 @@ func (a *app) decide(ctx context.Context, s settings, o *outcome, e exports.Evid
 	}
 	ctx, requests := countRequests(ctx)
 	a.metrics.asks(requests)
-	defer a.showProgress(requests)()
+	defer a.showProgress("asking the cloud", requests)()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	client, err := keystone.Open(ctx, creds, a.cloudOptions(e.Config))
