@@ -34,6 +34,7 @@ type checkup struct {
 	client *keystone.Client
 	// read tells that the inventory is complete.
 	read bool
+	held *held    // not nil: plan and apply do nothing
 	o    *outcome // nil if the exports files cannot be read
 }
 
@@ -129,7 +130,7 @@ func (k *checkup) run(ctx context.Context) {
 	there := k.step("directories", k.config != nil && k.local, k.checkDirectories)
 	runs := k.step("exportfs", k.o != nil && there, func() (string, error) { return k.checkExportfs(ctx) })
 	k.step("active table", k.o != nil, k.checkTable)
-	k.step("plan", k.o != nil && k.read && runs, func() (string, error) { return k.checkPlan(ctx) })
+	k.step("plan", k.held != nil || k.o != nil && k.read && runs, func() (string, error) { return k.checkPlan(ctx) })
 }
 
 func (k *checkup) checkConfig() (string, error) {
@@ -139,8 +140,8 @@ func (k *checkup) checkConfig() (string, error) {
 	}
 	k.config = config
 	k.e.Config = config
-	if held := k.holds(config.Maintenance, k.settings.config); held != nil {
-		return "", concern(held.text() + ": until it ends, plan and apply do nothing")
+	if k.held = k.holds(config.Maintenance, k.settings.config); k.held != nil {
+		return "", concern(k.held.text() + ": " + untilItEnds)
 	}
 	return fmt.Sprintf("%s: %s, %s", k.settings.config, count(len(config.Projects), "project"), count(len(config.Public), "public line")), nil
 }
@@ -151,14 +152,13 @@ func (k *checkup) checkCredentials() (string, error) {
 		return "", err
 	}
 	k.creds = &creds
-	if creds.Maintenance != nil {
-		m, err := exports.ParseMaintenance(creds.Maintenance)
-		if err != nil {
-			return "", &configError{creds.Source, err}
-		}
-		if held := k.holds(m, creds.Source); held != nil {
-			return "", concern(held.text() + ": until it ends, plan and apply do nothing")
-		}
+	held, err := k.heldWith(creds)
+	if err != nil {
+		return "", err
+	}
+	if held != nil {
+		k.held = cmp.Or(k.held, held)
+		return "", concern(held.text() + ": " + untilItEnds)
 	}
 	if len(creds.Warnings) > 0 {
 		return "", concern(strings.Join(creds.Warnings, "; "))
@@ -205,6 +205,10 @@ func (k *checkup) checkHosts(ctx context.Context) (string, error) {
 	case len(unresolved) > 0:
 		return "", concern(text + ": mend the resolver, or name this server with --serve-as")
 	case len(here) == 0 && len(elsewhere) > 0:
+		if standby := onStandby(k.config, k.e.Hosts); standby != nil {
+			k.held = cmp.Or(k.held, standby)
+			text += ": this is a standby, and " + untilItEnds
+		}
 		return "", concern(fmt.Sprintf("no mount host is this server, which has %v; %s: if it should serve one of them, "+
 			"see whether its service address is there, or use --serve-as", k.e.Local, text))
 	case text == "":
@@ -467,9 +471,13 @@ func (k *checkup) checkExportfs(ctx context.Context) (string, error) {
 
 // checkTable compares what is exported with what the file says.
 func (k *checkup) checkTable() (string, error) {
+	next := "the next apply runs exportfs"
+	if k.held != nil {
+		next = "apply is held and leaves it so"
+	}
 	table, err := render.ReadTable(k.settings.etab)
 	if broken, ok := errors.AsType[*render.TableError](err); ok {
-		return "", concern(broken.Error() + ": the next apply runs exportfs")
+		return "", concern(broken.Error() + ": " + next)
 	}
 	if err != nil {
 		return "", err
@@ -477,8 +485,8 @@ func (k *checkup) checkTable() (string, error) {
 	agreement := table.Agrees(k.o.plan.Today, k.o.foreign)
 	switch {
 	case agreement.Answer == render.Disagrees:
-		return "", concern(fmt.Sprintf("%s is not what the exports file says: %s: the next apply runs exportfs",
-			k.settings.etab, strings.Join(agreement.Differences, "; ")))
+		return "", concern(fmt.Sprintf("%s is not what the exports file says: %s: %s",
+			k.settings.etab, strings.Join(agreement.Differences, "; "), next))
 	case len(agreement.Differences) > 0:
 		return "", concern(fmt.Sprintf("%s: %s", k.settings.etab, strings.Join(agreement.Differences, "; ")))
 	}
@@ -487,6 +495,9 @@ func (k *checkup) checkTable() (string, error) {
 
 // checkPlan tells what the next apply would do, and whether exportfs takes it.
 func (k *checkup) checkPlan(ctx context.Context) (string, error) {
+	if k.held != nil {
+		return k.held.text() + ": " + untilItEnds, nil
+	}
 	o := k.o
 	o.limits = k.config.Limits
 	if err := o.compare(k.e); err != nil {
