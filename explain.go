@@ -171,7 +171,7 @@ func (x *explanation) printDue(b *strings.Builder) {
 	}
 	for _, line := range x.e.Config.Public {
 		if covered, _ := render.Covers(line.Client, x.addr); covered {
-			fmt.Fprintf(b, "public %q: %s is open to %s, whoever that is\n", line.Name, line.Path, line.Client)
+			fmt.Fprintf(b, "public %q: %s is to be open to %s, whoever that is\n", line.Name, line.Path, line.Client)
 		}
 	}
 }
