@@ -34,6 +34,7 @@ type checkup struct {
 	client *keystone.Client
 	// read tells that the inventory is complete.
 	read bool
+	held *held    // not nil: plan and apply do nothing
 	o    *outcome // nil if the exports files cannot be read
 }
 
@@ -99,6 +100,7 @@ func (a *app) check(c *cli.Context) error {
 func (k *checkup) step(name string, reached bool, do func() (string, error)) bool {
 	f := finding{Step: name, State: stateNotReached}
 	if reached {
+		k.progress.now("checking " + name)
 		f.State = stateOK
 		f.Says, f.err = do()
 		if c, ok := errors.AsType[concern](f.err); ok {
@@ -112,6 +114,8 @@ func (k *checkup) step(name string, reached bool, do func() (string, error)) boo
 }
 
 func (k *checkup) run(ctx context.Context) {
+	ctx, requests := countRequests(ctx)
+	defer k.showProgress("checking", requests)()
 	k.step("configuration", true, k.checkConfig)
 	k.step("credentials", k.config != nil, k.checkCredentials)
 	k.step("mount hosts", k.config != nil, func() (string, error) { return k.checkHosts(ctx) })
@@ -126,7 +130,7 @@ func (k *checkup) run(ctx context.Context) {
 	there := k.step("directories", k.config != nil && k.local, k.checkDirectories)
 	runs := k.step("exportfs", k.o != nil && there, func() (string, error) { return k.checkExportfs(ctx) })
 	k.step("active table", k.o != nil, k.checkTable)
-	k.step("plan", k.o != nil && k.read && runs, func() (string, error) { return k.checkPlan(ctx) })
+	k.step("plan", k.held != nil || k.o != nil && k.read && runs, func() (string, error) { return k.checkPlan(ctx) })
 }
 
 func (k *checkup) checkConfig() (string, error) {
@@ -154,28 +158,26 @@ func (k *checkup) checkCredentials() (string, error) {
 		found += " (" + creds.Access + ")"
 	}
 	found = fmt.Sprintf("%s, for %s at %s", found, creds.Scope(), creds.AuthURL)
-	odd := creds.Warnings
-	if creds.Maintenance != nil {
-		m, err := exports.ParseMaintenance(creds.Maintenance)
-		if err != nil {
-			return "", &configError{creds.Source, err}
-		}
-		odd = append(odd, k.aboutMaintenance(m, creds.Source)...)
+	m, err := maintenanceOf(creds)
+	if err != nil {
+		return "", err
 	}
-	if len(odd) > 0 {
+	if odd := slices.Concat(creds.Warnings, k.aboutMaintenance(m, creds.Source)); len(odd) > 0 {
 		return "", concern(found + "; " + strings.Join(odd, "; "))
 	}
 	return found, nil
 }
 
-// aboutMaintenance tells of a maintenance key that holds, or did.
+// aboutMaintenance tells of a maintenance key that holds, or did, and takes note of
+// the hold.
 func (k *checkup) aboutMaintenance(m exports.Maintenance, file string) []string {
 	var odd []string
 	if m.Expired(k.now()) {
 		odd = append(odd, expired(m, file))
 	}
 	if held := k.holds(m, file); held != nil {
-		odd = append(odd, held.text()+": until it ends, plan and apply do nothing")
+		k.held = cmp.Or(k.held, held)
+		odd = append(odd, held.text()+": "+untilItEnds)
 	}
 	return odd
 }
@@ -215,6 +217,10 @@ func (k *checkup) checkHosts(ctx context.Context) (string, error) {
 	case len(unresolved) > 0:
 		return "", concern(text + ": mend the resolver, or name this server with --serve-as")
 	case len(here) == 0 && len(elsewhere) > 0:
+		if standby := onStandby(k.config, k.e.Hosts); standby != nil {
+			k.held = cmp.Or(k.held, standby)
+			text += ": this is a standby, and " + untilItEnds
+		}
 		return "", concern(fmt.Sprintf("no mount host is this server, which has %v; %s: if it should serve one of them, "+
 			"see whether its service address is there, or use --serve-as", k.e.Local, text))
 	case text == "":
@@ -340,6 +346,7 @@ func (k *checkup) checkProject(key string, complete bool) (string, error) {
 func (k *checkup) checkWay(ctx context.Context, service, address string, ready bool, opts keystone.Options) bool {
 	var r keystone.Reached
 	if ready {
+		k.progress.now("checking the way to " + service)
 		r = keystone.Reach(ctx, *k.creds, opts, address, k.lookup)
 	}
 	at := func(stage keystone.Stage, says string) bool {
@@ -527,9 +534,13 @@ func (k *checkup) checkExportfs(ctx context.Context) (string, error) {
 
 // checkTable compares what is exported with what the file says.
 func (k *checkup) checkTable() (string, error) {
+	next := "the next apply runs exportfs"
+	if k.held != nil {
+		next = "apply is held and leaves it so"
+	}
 	table, err := render.ReadTable(k.settings.etab)
 	if broken, ok := errors.AsType[*render.TableError](err); ok {
-		return "", concern(broken.Error() + ": the next apply runs exportfs")
+		return "", concern(broken.Error() + ": " + next)
 	}
 	if err != nil {
 		return "", err
@@ -537,8 +548,8 @@ func (k *checkup) checkTable() (string, error) {
 	agreement := table.Agrees(k.o.plan.Today, k.o.foreign)
 	switch {
 	case agreement.Answer == render.Disagrees:
-		return "", concern(fmt.Sprintf("%s is not what the exports file says: %s: the next apply runs exportfs",
-			k.settings.etab, strings.Join(agreement.Differences, "; ")))
+		return "", concern(fmt.Sprintf("%s is not what the exports file says: %s: %s",
+			k.settings.etab, strings.Join(agreement.Differences, "; "), next))
 	case len(agreement.Differences) > 0:
 		return "", concern(fmt.Sprintf("%s: %s", k.settings.etab, strings.Join(agreement.Differences, "; ")))
 	}
@@ -547,8 +558,8 @@ func (k *checkup) checkTable() (string, error) {
 
 // checkPlan tells what the next apply would do, and whether exportfs takes it.
 func (k *checkup) checkPlan(ctx context.Context) (string, error) {
-	if k.config.Standby(k.e.Hosts) {
-		return "nothing is to be changed while this server is on standby", nil
+	if k.held != nil {
+		return k.held.text() + ": " + untilItEnds, nil
 	}
 	o := k.o
 	o.limits = k.config.Limits

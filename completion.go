@@ -150,8 +150,13 @@ func completeZsh(w io.Writer, commands []*cli.Command) error {
 				fmt.Fprintf(&b, " \\\n\t\t\t\t'*%s[%s]%s'", name, quote(f.about), value)
 			}
 		}
-		if command.Name == commandCompletion {
-			b.WriteString(" \\\n\t\t\t\t'1:shell:(bash zsh fish)'")
+		if command.ArgsUsage != "" {
+			words := ""
+			if command.Name == commandCompletion {
+				words = "bash zsh fish"
+			}
+			// Without this zsh knows of no flag behind the argument.
+			fmt.Fprintf(&b, " \\\n\t\t\t\t'1:%s:(%s)'", quote(command.ArgsUsage), words)
 		}
 		b.WriteString(" ;;\n")
 	}

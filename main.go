@@ -69,8 +69,9 @@ type app struct {
 	// patience is for one run of exportfs; 0 is exportfsTimeout.
 	patience time.Duration
 
-	log     *slog.Logger
-	metrics *metrics // nil: none are asked for
+	log      *slog.Logger
+	progress *progress // on stderr, beside the log
+	metrics  *metrics  // nil: none are asked for
 }
 
 // signalled is the cause of a context that a signal ended.
@@ -109,9 +110,11 @@ func untilSignal(parent context.Context) (context.Context, func()) {
 // run is the whole program but for the process around it. It gives the exit
 // status.
 func (a *app) run(ctx context.Context, args []string) int {
-	a.log, a.metrics = newLogger(a.stderr, "text", slog.LevelWarn), nil
+	a.progress = &progress{w: a.stderr, terminal: isTerminal(a.stderr)}
+	a.log, a.metrics = newLogger(a.progress, "text", slog.LevelWarn), nil
 	status := a.orBug(func() int {
-		err := a.commands().RunContext(ctx, args)
+		commands := a.commands()
+		err := commands.RunContext(ctx, flagsFirst(commands, args))
 		if err != nil && !errors.Is(err, errChanges) {
 			a.log.Error(err.Error())
 		}
@@ -281,8 +284,10 @@ func (a *app) commands() *cli.App {
 	command := func(c *cli.Command, action func(*cli.Context) error) *cli.Command {
 		c.OnUsageError = usage
 		c.HideHelpCommand = true
+		c.UsageText = strings.TrimSpace("nfs-exportd " + c.Name + " " + c.ArgsUsage)
 		if len(c.Flags) > 0 {
 			c.Before = a.openLog
+			c.UsageText += " [flags]"
 		}
 		c.Action = func(c *cli.Context) error {
 			if c.NArg() > 0 && c.Command.ArgsUsage == "" {
@@ -381,6 +386,53 @@ func formatFlag() cli.Flag {
 	return &cli.StringFlag{Name: flagFormat, Usage: "text or json", Value: "text", EnvVars: env(flagFormat)}
 }
 
+// flagsFirst puts the flags of a command before its arguments: the library takes all
+// for arguments that comes after the first one.
+func flagsFirst(commands *cli.App, args []string) []string {
+	if len(args) < 2 {
+		return args
+	}
+	command := commands.Command(args[1])
+	if command == nil || command.ArgsUsage == "" {
+		return args
+	}
+	first, last := slices.Clone(args[:2]), []string{"--"}
+	for rest := args[2:]; len(rest) > 0; {
+		word := rest[0]
+		rest = rest[1:]
+		switch {
+		case word == "--":
+			last = append(last, rest...)
+			rest = nil
+		case !strings.HasPrefix(word, "-") || word == "-":
+			last = append(last, word)
+		case word == "--help" || word == "-h":
+			return append(first, word) // with an argument it would be help about that
+		default:
+			first = append(first, word)
+			if !takesNext(command, word) {
+				continue
+			}
+			if len(rest) == 0 {
+				return first // for the library to say that the value is missing
+			}
+			first = append(first, rest[0])
+			rest = rest[1:]
+		}
+	}
+	return append(first, last...)
+}
+
+// takesNext reports whether a flag, as it is on the command line, has its value in the
+// next word.
+func takesNext(command *cli.Command, word string) bool {
+	name := strings.TrimLeft(word, "-")
+	return slices.ContainsFunc(command.Flags, func(flag cli.Flag) bool {
+		valued, ok := flag.(cli.DocGenerationFlag)
+		return ok && valued.TakesValue() && slices.Contains(flag.Names(), name)
+	})
+}
+
 // env gives the environment variable of a flag.
 func env(flag string) []string {
 	return []string{envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))}
@@ -439,7 +491,7 @@ func (a *app) openLog(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	a.log = newLogger(a.stderr, format, level)
+	a.log = newLogger(a.progress, format, level)
 	return nil
 }
 

@@ -86,6 +86,9 @@ func (h *held) text() string {
 	return text
 }
 
+// untilItEnds is what a hold means.
+const untilItEnds = "until it ends, plan and apply do nothing"
+
 // changes reports whether apply has anything to do.
 func (o *outcome) changes() bool {
 	return o.held == nil && (o.rewrites() || o.reloads())
@@ -121,13 +124,9 @@ func (a *app) compute(ctx context.Context, s settings) (_ *outcome, err error) {
 		return o, nil
 	}
 	creds, credsErr := a.findCredentials(s, config)
-	if credsErr == nil && creds.Maintenance != nil {
-		maintenance, err := exports.ParseMaintenance(creds.Maintenance)
-		if err != nil {
-			return nil, &configError{creds.Source, err}
-		}
-		if o.held = a.holds(maintenance, creds.Source); o.held != nil {
-			return o, nil
+	if credsErr == nil {
+		if o.held, err = a.heldWith(creds); o.held != nil || err != nil {
+			return o, err
 		}
 	}
 
@@ -140,9 +139,8 @@ func (a *app) compute(ctx context.Context, s settings) (_ *outcome, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if config.Standby(hosts) {
+	if o.held = onStandby(config, hosts); o.held != nil {
 		a.log.Info("standby: every mount host is another server, and no public line is configured; holding")
-		o.held = &held{reason: "standby", standby: true}
 		return o, nil
 	}
 
@@ -244,6 +242,35 @@ func (a *app) holds(m exports.Maintenance, file string) *held {
 	return &held{reason: cmp.Or(m.Reason, "maintenance in "+file), until: m.Until}
 }
 
+// heldWith gives the hold that the maintenance key of a credentials file asks for, if
+// it does.
+func (a *app) heldWith(creds keystone.Credentials) (*held, error) {
+	m, err := maintenanceOf(creds)
+	if err != nil {
+		return nil, err
+	}
+	return a.holds(m, creds.Source), nil
+}
+
+func maintenanceOf(creds keystone.Credentials) (exports.Maintenance, error) {
+	if creds.Maintenance == nil {
+		return exports.Maintenance{}, nil
+	}
+	m, err := exports.ParseMaintenance(creds.Maintenance)
+	if err != nil {
+		return m, &configError{creds.Source, err}
+	}
+	return m, nil
+}
+
+// onStandby gives the hold of a server that has nothing to serve, if this is one.
+func onStandby(config *exports.Config, hosts exports.Hosts) *held {
+	if !config.Standby(hosts) {
+		return nil
+	}
+	return &held{reason: "standby", standby: true}
+}
+
 // readFiles reads what is exported today: our file, those to adopt, and those
 // of others.
 func (o *outcome) readFiles(s settings) error {
@@ -310,7 +337,7 @@ func (a *app) decide(ctx context.Context, s settings, o *outcome, e exports.Evid
 	}
 	ctx, requests := countRequests(ctx)
 	a.metrics.asks(requests)
-	defer a.showProgress(requests)()
+	defer a.showProgress("asking the cloud", requests)()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	client, err := keystone.Open(ctx, creds, a.cloudOptions(e.Config))

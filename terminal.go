@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -81,11 +82,55 @@ func (c colored) Write(text []byte) (int, error) {
 // quietFor is how long a person waits without wanting to know that it goes on.
 const quietFor = 2 * time.Second
 
-// showProgress tells on standard error, if that is a terminal, how many requests
-// were sent once the conversation with the cloud takes longer. The function that it
+// progress is one line on a terminal that tells how far a run is, below the log that
+// goes there too.
+type progress struct {
+	w        io.Writer
+	terminal bool // nobody else wants to know
+
+	mu    sync.Mutex
+	doing string
+	shown bool // the line is there
+}
+
+// Write writes what is to stay, such as a line of the log, in the place of the line
+// that tells how far a run is.
+func (p *progress) Write(text []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+	return p.w.Write(text)
+}
+
+// clear takes the line away. The caller has the lock.
+func (p *progress) clear() {
+	if p.shown {
+		_, _ = io.WriteString(p.w, "\r\x1b[K") // a terminal that is gone
+		p.shown = false
+	}
+}
+
+// now notes what is being done.
+func (p *progress) now(doing string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.doing = doing
+}
+
+func (p *progress) show(requests int64, took time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.shown = true
+	_, _ = fmt.Fprintf(p.w, "\r%s: %d requests, %d s\x1b[K", printable(p.doing), requests, int(took.Seconds()))
+}
+
+// showProgress tells on standard error, if that is a terminal, what is being done and
+// how many requests were sent to the cloud, once it takes longer. The function that it
 // gives ends that, and takes the line away.
-func (a *app) showProgress(requests *atomic.Int64) func() {
-	if !isTerminal(a.stderr) {
+func (a *app) showProgress(doing string, requests *atomic.Int64) func() {
+	p := a.progress
+	p.now(doing)
+	if !p.terminal {
 		return func() {}
 	}
 	stop, stopped := make(chan struct{}), make(chan struct{})
@@ -94,18 +139,13 @@ func (a *app) showProgress(requests *atomic.Int64) func() {
 		began := a.now()
 		tick := time.NewTicker(quietFor / 4)
 		defer tick.Stop()
-		shown := false
 		for {
 			select {
 			case <-stop:
-				if shown {
-					_, _ = io.WriteString(a.stderr, "\r\x1b[K") // a terminal that is gone
-				}
 				return
 			case <-tick.C:
 				if took := a.now().Sub(began); took >= quietFor {
-					shown = true
-					_, _ = fmt.Fprintf(a.stderr, "\rasking the cloud: %d requests, %d s\x1b[K", requests.Load(), int(took.Seconds()))
+					p.show(requests.Load(), took)
 				}
 			}
 		}
@@ -113,5 +153,8 @@ func (a *app) showProgress(requests *atomic.Int64) func() {
 	return func() {
 		close(stop)
 		<-stopped
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.clear()
 	}
 }

@@ -1,6 +1,7 @@
 package exports
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -12,8 +13,7 @@ import (
 type Holder struct {
 	Claim   Claim
 	Network string // in which it has the address
-	Key     string // of the project in the configuration
-	Line    int    // of the key
+	Line    int    // of the project's key in the configuration
 	// Why says why the address gets no grant at all, whatever the mounts are; it
 	// is empty if it gets some.
 	Why    string
@@ -23,13 +23,11 @@ type Holder struct {
 // MountVerdict is what a mount of a project means to its instances.
 type MountVerdict struct {
 	Mount
-	// Why says why the mount is not exported by this server; it is empty if it
-	// is.
-	Why string
+	On Host // where the mount's host is; only one that is Here gives grants
 }
 
-// Explain gives who has an address, of all projects of the configuration that
-// the inventory has an answer for.
+// Explain gives who has an address, of all projects of the configuration whose
+// instances were read; see [Unread].
 func Explain(addr netip.Addr, e Evidence) []Holder {
 	var holders []Holder
 	for _, p := range e.Config.Projects {
@@ -41,22 +39,18 @@ func Explain(addr netip.Addr, e Evidence) []Holder {
 				}
 				h := Holder{
 					Claim:   Claim{Owner{ID: project.ID, Name: project.Name}, instance},
-					Network: a.Network, Key: p.Key, Line: p.Line,
+					Network: a.Network, Line: p.Line,
 				}
 				switch why := impossible(addr.Unmap(), e.Local); {
 				case !e.counts(a):
 					h.Why = fmt.Sprintf("its network %q is not among openstack.networks (%s)", a.Network, strings.Join(e.Config.OpenStack.Networks, ", "))
 				case why != "":
 					h.Why = "it is " + why
-				case !project.Enabled:
-					h.Why = "the project is disabled in Keystone"
 				}
 				for _, m := range p.Mounts {
-					h.Mounts = append(h.Mounts, MountVerdict{m, e.notHere(m)})
+					h.Mounts = append(h.Mounts, MountVerdict{m, e.Hosts[m.Host]})
 				}
-				if h.Why == "" && !slices.ContainsFunc(h.Mounts, func(v MountVerdict) bool { return v.Why == "" }) {
-					h.Why = "no mount of the project is on this server"
-				}
+				h.Why = cmp.Or(h.Why, notHere(h.Mounts))
 				holders = append(holders, h)
 			}
 		}
@@ -64,14 +58,29 @@ func Explain(addr netip.Addr, e Evidence) []Holder {
 	return holders
 }
 
-// notHere says why a mount is not on this server, or nothing.
-func (e Evidence) notHere(m Mount) string {
-	switch host := e.Hosts[m.Host]; host.Where {
-	case Here:
-		return ""
-	case Elsewhere:
-		return fmt.Sprintf("%s is another server (%s)", m.Host, host.Why)
-	default:
-		return fmt.Sprintf("it is not known whether %s is this server (%s)", m.Host, host.Why)
+// notHere says why none of a project's mounts gives a grant, or nothing.
+func notHere(mounts []MountVerdict) string {
+	is := func(where Where) bool {
+		return slices.ContainsFunc(mounts, func(v MountVerdict) bool { return v.On.Where == where })
 	}
+	switch {
+	case is(Here):
+		return ""
+	case is(Unresolved):
+		return "no mount of the project is known to be on this server"
+	default:
+		return "no mount of the project is on this server"
+	}
+}
+
+// Unread says of each project of the configuration whose instances could not be read
+// why not: Keystone has no such project or does not show it, or it is disabled.
+func Unread(e Evidence) []string {
+	var all []string
+	for _, p := range e.Config.Projects {
+		if why := e.unread(p); why != "" {
+			all = append(all, why)
+		}
+	}
+	return all
 }

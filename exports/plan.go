@@ -145,14 +145,8 @@ func (e Evidence) warnings() []string {
 		}
 	}
 	for _, p := range e.Config.Served(e.Hosts) {
-		project := e.Inventory.Projects[p.Key]
-		switch {
-		case project.Sight == Hidden:
-			warnings = append(warnings, fmt.Sprintf("project %q (line %d of the configuration) is not shown to us: %s", p.Key, p.Line, project.Why))
-		case project.Sight == Absent:
-			warnings = append(warnings, fmt.Sprintf("project %q (line %d of the configuration) does not exist: %s", p.Key, p.Line, project.Why))
-		case !project.Enabled:
-			warnings = append(warnings, fmt.Sprintf("project %q (line %d of the configuration) is disabled in Keystone and gets no grants", p.Key, p.Line))
+		if why := e.unread(p); why != "" {
+			warnings = append(warnings, why)
 		}
 	}
 	return append(warnings, e.AddressWarnings()...)
@@ -194,6 +188,21 @@ func quotedNames(names map[string]bool) string {
 		quoted = append(quoted[:most], "others")
 	}
 	return strings.Join(quoted, ", ")
+}
+
+// unread says why a project of the configuration has no instances to read, or gives
+// nothing.
+func (e Evidence) unread(p ProjectConfig) string {
+	about := fmt.Sprintf("project %q (line %d of the configuration)", p.Key, p.Line)
+	switch project := e.Inventory.Projects[p.Key]; {
+	case project.Sight == Hidden:
+		return about + " is not shown to us: " + project.Why
+	case project.Sight == Absent:
+		return about + " does not exist: " + project.Why
+	case !project.Enabled:
+		return about + " is disabled in Keystone and gets no grants"
+	}
+	return ""
 }
 
 // silent reports whether an instance should have an address and has none.

@@ -19,6 +19,8 @@ type Adopted struct {
 	// Grants are those of the file. Their owner has a name alone: the project's
 	// key in the configuration.
 	Grants []exports.Grant
+	// Lines are the numbers of the grants' lines, from 1.
+	Lines map[exports.Place]int
 
 	snapshot Snapshot
 }
@@ -59,9 +61,8 @@ func ReadAdopted(path string) (Adopted, error) {
 	if problem != "" {
 		return Adopted{}, &AdoptError{path, []Line{{Problem: problem}}}
 	}
-	adopted := Adopted{Path: path, snapshot: snapshot}
+	adopted := Adopted{Path: path, Lines: map[exports.Place]int{}, snapshot: snapshot}
 	read, undecided := parseForeign(snapshot.Text)
-	seen := map[exports.Place]bool{}
 	for _, r := range read {
 		g := exports.Grant{
 			Path:    filepath.Clean(r.Place.Path),
@@ -69,10 +70,10 @@ func ReadAdopted(path string) (Adopted, error) {
 			Options: r.Options,
 			Owner:   owner,
 		}
-		if seen[g.Place()] {
+		if _, ok := adopted.Lines[g.Place()]; ok {
 			continue // exportfs takes the first
 		}
-		seen[g.Place()] = true
+		adopted.Lines[g.Place()] = r.Line
 		if err := safe(g); err != nil {
 			undecided = append(undecided, Line{r.Line, r.String(), "not as the adopted program writes it"})
 			continue

@@ -1,0 +1,43 @@
+package render
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+
+	"nfs-exportd/exports"
+)
+
+// Covers reports whether a client is the address, everybody, or a network with the
+// address in it. It is not known for host names, patterns and netgroups, of which
+// exportfs asks the resolver.
+func Covers(client exports.Client, addr netip.Addr) (covered, known bool) {
+	if client.Literal == "" || client.Literal == "*" {
+		return client.Literal == "*" || client.Addr == addr, true
+	}
+	if network, ok := parseNetwork(client.Literal); ok {
+		return network.Contains(addr), true
+	}
+	// To exportfs an IPv4 address in the form of IPv6 is never the IPv4 address.
+	_, err := netip.ParseAddr(client.Literal)
+	return false, err == nil
+}
+
+// parseNetwork reads a network in one of its two forms, 10.0.0.0/24 and
+// 10.0.0.0/255.255.255.0.
+func parseNetwork(text string) (netip.Prefix, bool) {
+	if network, err := netip.ParsePrefix(text); err == nil {
+		return network, true
+	}
+	base, mask, _ := strings.Cut(text, "/")
+	addr, err := netip.ParseAddr(base)
+	if err != nil {
+		return netip.Prefix{}, false
+	}
+	bits, err := netip.ParseAddr(mask)
+	if err != nil || bits.BitLen() != addr.BitLen() {
+		return netip.Prefix{}, false
+	}
+	ones, all := net.IPMask(bits.AsSlice()).Size()
+	return netip.PrefixFrom(addr, ones), all > 0
+}
