@@ -394,6 +394,9 @@ func (k *checkup) checkDisk() (string, error) {
 
 // checkForeign looks at the exports files of others.
 func (k *checkup) checkForeign() (string, error) {
+	if err := render.CheckFIFOs(k.o.foreign); err != nil {
+		return "", err
+	}
 	var names, odd []string
 	for _, f := range k.o.foreign {
 		names = append(names, f.File)

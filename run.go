@@ -402,6 +402,11 @@ func (a *app) prove(ctx context.Context, s settings, o *outcome) error {
 			o.table = &agreement
 		}
 	}
+	if !s.noReload && o.changes() {
+		if err := render.CheckFIFOs(o.foreign); err != nil {
+			return err
+		}
+	}
 	if s.noPreflight || !o.changes() {
 		return nil
 	}
