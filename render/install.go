@@ -73,7 +73,8 @@ func (e *ActivationError) Error() string {
 	if more := len(e.Differences) - maxNamed; more > 0 {
 		fmt.Fprintf(&b, "and %d more; ", more)
 	}
-	if e.Err == nil || e.Ran.Said != "" {
+	var run *ExportfsError // has what exportfs said
+	if e.Err == nil || e.Ran.Said != "" && !errors.As(e.Err, &run) {
 		fmt.Fprintf(&b, "%s; ", e.Ran)
 	}
 	if all := e.FileRestored && e.TableRestored; e.RestoreErr != nil && !all {
