@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -534,9 +533,7 @@ func (k *checkup) printText(w io.Writer) error {
 
 // printJSON prints all steps as one object, see "JSON" in nfs-exportd(8).
 func (k *checkup) printJSON(w io.Writer, status int) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(struct {
+	return printJSON(w, struct {
 		Status int       `json:"status"`
 		Steps  []finding `json:"steps"`
 	}{status, k.findings})

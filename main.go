@@ -4,9 +4,9 @@
 // This file has the commands and their flags, and is the only place that turns
 // errors into exit statuses. The other files of this package wire the packages
 // together: run.go computes a plan, report.go prints it, check.go and explain.go
-// are commands for people, resolve.go asks the resolver, log.go writes the log,
-// metrics.go the metrics, terminal.go what only a terminal gets, completion.go what
-// shells want to know.
+// are commands for people, json.go is for programs, resolve.go asks the resolver,
+// log.go writes the log, metrics.go the metrics, terminal.go what only a terminal
+// gets, completion.go what shells want to know.
 //
 // Standard output is the result, standard error the log. Nothing to do is
 // nothing printed.
