@@ -28,7 +28,7 @@ func printsJSON(t *testing.T, text string) {
 	for name, out := range map[string][]byte{"result": printed.Bytes(), "log": logged.Bytes()} {
 		for _, r := range string(out) {
 			if r != '\n' && !unicode.IsPrint(r) {
-				t.Errorf("%s: %U is raw in %q", name, r, out)
+				t.Fatalf("%s: %U is raw in %q", name, r, out)
 			}
 		}
 		var got value
