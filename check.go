@@ -531,10 +531,13 @@ func (k *checkup) printText(w io.Writer) error {
 	return err
 }
 
-// printJSON prints all steps as one object, see "JSON" in nfs-exportd(8).
+// checkJSON is the JSON form of all steps, see "JSON" in nfs-exportd(8).
+type checkJSON struct {
+	Status int       `json:"status"`
+	Steps  []finding `json:"steps"`
+}
+
+// printJSON prints all steps as one object.
 func (k *checkup) printJSON(w io.Writer, status int) error {
-	return printJSON(w, struct {
-		Status int       `json:"status"`
-		Steps  []finding `json:"steps"`
-	}{status, k.findings})
+	return printJSON(w, checkJSON{status, k.findings})
 }
