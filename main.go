@@ -111,7 +111,9 @@ func untilSignal(parent context.Context) (context.Context, func()) {
 func (a *app) run(ctx context.Context, args []string) int {
 	a.log, a.metrics = newLogger(a.stderr, "text", slog.LevelWarn), nil
 	status := a.orBug(func() int {
-		err := a.commands().RunContext(ctx, args)
+		commands := a.commands()
+		unsetEmpty(commands)
+		err := commands.RunContext(ctx, args)
 		if err != nil && !errors.Is(err, errChanges) {
 			a.log.Error(err.Error())
 		}
@@ -384,6 +386,21 @@ func formatFlag() cli.Flag {
 // env gives the environment variable of a flag.
 func env(flag string) []string {
 	return []string{envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))}
+}
+
+// unsetEmpty takes the variables of flags that are there and empty out of the
+// environment, from which the flags are read: an EnvironmentFile has such lines for
+// what somebody does not use.
+func unsetEmpty(commands *cli.App) {
+	for _, command := range commands.Commands {
+		for _, flag := range command.Flags {
+			for _, name := range flag.(cli.DocGenerationFlag).GetEnvVars() {
+				if os.Getenv(name) == "" {
+					_ = os.Unsetenv(name) // fails for no name that there is
+				}
+			}
+		}
+	}
 }
 
 // settings gives the flags that plan and apply share.
