@@ -117,6 +117,7 @@ func (a *app) compute(ctx context.Context, s settings) (_ *outcome, err error) {
 	}
 	o.limits = config.Limits
 	if o.held = a.holds(config.Maintenance, s.config); o.held != nil {
+		a.countHeld(s, o)
 		return o, nil
 	}
 	creds, credsErr := a.findCredentials(s, config)
@@ -126,6 +127,7 @@ func (a *app) compute(ctx context.Context, s settings) (_ *outcome, err error) {
 			return nil, &configError{creds.Source, err}
 		}
 		if o.held = a.holds(maintenance, creds.Source); o.held != nil {
+			a.countHeld(s, o)
 			return o, nil
 		}
 	}
@@ -142,6 +144,7 @@ func (a *app) compute(ctx context.Context, s settings) (_ *outcome, err error) {
 	if config.Standby(hosts) {
 		a.log.Info("standby: every mount host is another server, and no public line is configured; holding")
 		o.held = &held{reason: "standby", standby: true}
+		a.countHeld(s, o)
 		return o, nil
 	}
 
@@ -229,6 +232,14 @@ func (a *app) holds(m exports.Maintenance, file string) *held {
 		return nil
 	}
 	return &held{reason: cmp.Or(m.Reason, "maintenance in "+file), until: m.Until}
+}
+
+// countHeld reads what is exported today, for who wants to know its number. A hold
+// does not fail of it.
+func (a *app) countHeld(s settings, o *outcome) {
+	if err := o.readFiles(s); err != nil {
+		a.log.Debug("held, so that it does not matter what cannot be read", "err", err)
+	}
 }
 
 // readFiles reads what is exported today: our file, those to adopt, and those
