@@ -239,11 +239,12 @@ func (e *usageError) Error() string {
 
 func (e *usageError) Unwrap() error { return e.err }
 
-// outputError is a plan that could not be printed.
+// outputError is a result that could not be printed: a plan, or what check or explain
+// found.
 type outputError struct{ err error }
 
 func (e *outputError) Error() string {
-	return fmt.Sprintf("cannot print the plan: %s; nothing was changed: run again with a standard output that takes it", e.err)
+	return fmt.Sprintf("cannot print the result: %s; nothing was changed: run again with a standard output that takes it", e.err)
 }
 
 func (e *outputError) Unwrap() error { return e.err }
