@@ -13,7 +13,7 @@ rm -rf /etc/exports.d
 ok 'the older one is installed' quietly apt-get install --yes --no-install-recommends /test/old/*.deb
 ok 'the directory of the exports file is there' test "$(stat --format='%U:%G %a' /etc/exports.d)" = 'root:root 755'
 ok '... and that of the socket' test "$(stat --format='%U:%G %a' /run/nfs-exportd)" = 'root:root 755'
-rmdir /etc/exports.d /run/nfs-exportd
+rm -rf /etc/exports.d /run/nfs-exportd
 ok '... again at the next boot' sh -c 'systemd-tmpfiles --create nfs-exportd.conf && test -d /etc/exports.d -a -d /run/nfs-exportd'
 ok '... for all to read' test "$(stat --format='%U:%G %a' /etc/exports.d)" = 'root:root 755'
 ok 'all files are as they were packed' test -z "$(dpkg --verify nfs-exportd)"
