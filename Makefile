@@ -11,8 +11,10 @@ RUNS ?= 100000
 
 .PHONY: build demo test failure-states test-real lint fuzz mutation clean
 
+# With -buildvcs=auto --version tells the commit of a clone whatever GOFLAGS say,
+# and what is no clone can be built as well.
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/nfs-exportd .
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -ldflags '-s -w -X main.version=$(VERSION)' -o bin/nfs-exportd .
 
 # A plan, an apply and the incident of 2019 against a cloud on loopback.
 demo: build
@@ -41,6 +43,7 @@ lint:
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) -tags real ./...
 	$(GO) run $(ERRCHECK) -ignoretests ./...
+	sh man/lint.sh
 
 # Every fuzz target for $(FUZZTIME), and a year of runs every five minutes; the
 # first that fails ends it. Hardly anything is minimized, as that takes its time

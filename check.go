@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -453,6 +452,9 @@ func (k *checkup) checkDisk() (string, error) {
 
 // checkForeign looks at the exports files of others.
 func (k *checkup) checkForeign() (string, error) {
+	if err := render.CheckFIFOs(k.o.foreign); err != nil {
+		return "", err
+	}
 	var names, odd []string
 	for _, f := range k.o.foreign {
 		names = append(names, f.File)
@@ -607,12 +609,13 @@ func (k *checkup) printText(w io.Writer) error {
 	return err
 }
 
-// printJSON prints all steps as one object, see "JSON" in nfs-exportd(8).
+// checkJSON is the JSON form of all steps, see "JSON" in nfs-exportd(8).
+type checkJSON struct {
+	Status int       `json:"status"`
+	Steps  []finding `json:"steps"`
+}
+
+// printJSON prints all steps as one object.
 func (k *checkup) printJSON(w io.Writer, status int) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(struct {
-		Status int       `json:"status"`
-		Steps  []finding `json:"steps"`
-	}{status, k.findings})
+	return printJSON(w, checkJSON{status, k.findings})
 }

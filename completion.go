@@ -84,7 +84,13 @@ func completeBash(w io.Writer, commands []*cli.Command) error {
 	var b strings.Builder
 	b.WriteString(`# bash completion for nfs-exportd
 _nfs_exportd() {
-	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word command='' words=''
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word command='' words='' joined=''
+	# The = of --flag=value is a word of its own, see COMP_WORDBREAKS in bash(1).
+	if [[ $cur == = ]]; then
+		cur='' joined=1
+	elif [[ $prev == = ]]; then
+		prev=${COMP_WORDS[COMP_CWORD-2]} joined=1
+	fi
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case $word in
 `)
@@ -106,7 +112,7 @@ _nfs_exportd() {
 			fmt.Fprintf(&b, "\t%s) %sreturn ;;\n", strings.Join(f.names, "|"), reply)
 		}
 	}
-	fmt.Fprintf(&b, "\tesac\n\tcase $command in\n\t'') words='%s --help --version' ;;\n", strings.Join(commandNames(commands), " "))
+	fmt.Fprintf(&b, "\tesac\n\t[[ $joined ]] && return\n\tcase $command in\n\t'') words='%s --help --version' ;;\n", strings.Join(commandNames(commands), " "))
 	for _, command := range commands {
 		var words []string
 		if command.Name == commandCompletion {
@@ -147,6 +153,9 @@ func completeZsh(w io.Writer, commands []*cli.Command) error {
 				value = ":value:"
 			}
 			for _, name := range f.names {
+				if f.value && strings.HasPrefix(name, "--") {
+					name += "=" // or a word of its own
+				}
 				fmt.Fprintf(&b, " \\\n\t\t\t\t'*%s[%s]%s'", name, quote(f.about), value)
 			}
 		}

@@ -52,6 +52,8 @@ type diskRow struct {
 	nobody bool
 	// plan tells that plan meets the fault as well. Otherwise it ends with 0.
 	plan bool
+	// check tells that check must meet the fault as well, before any run does.
+	check bool
 	// file and table are what there is in the end.
 	file, table state
 	// needs are what a machine may not have: "mounts", or "immutable" files.
@@ -89,6 +91,7 @@ func diskRows() []diskRow {
 		// The directory of the exports file.
 		{
 			failureRow: failureRow{"the file system of the exports file is full", exitCannotWrite, "no space left on device: make room on the file system of ", free},
+			check:      true,
 			needs:      "mounts",
 			make: func(t *testing.T, w *world) {
 				w.mount(t, "exports.d", "size=64k")
@@ -108,6 +111,7 @@ func diskRows() []diskRow {
 		},
 		{
 			failureRow: failureRow{"the file system of the exports file is read-only", exitCannotWrite, "read-only file system: make the file system of ", "Mend the file system (the kernel log tells why it is read-only), or mount it writable."},
+			check:      true,
 			needs:      "mounts",
 			make: func(t *testing.T, w *world) {
 				w.mount(t, "exports.d", "")
@@ -142,8 +146,9 @@ func diskRows() []diskRow {
 		},
 		{
 			failureRow: failureRow{"the directory of the exports file is immutable", exitCannotWrite, "operation not permitted: run as root; if this is root, see with lsattr", "Take the attribute away with chattr -i."},
+			check:      true,
 			needs:      "immutable",
-			make:       func(t *testing.T, w *world) { w.immutable(t, "exports.d") },
+			make:       func(t *testing.T, w *world) { w.attribute(t, "exports.d", unix.STATX_ATTR_IMMUTABLE) },
 		},
 		{
 			failureRow: failureRow{"a user without the right to write to the directory runs it", exitCannotWrite, "permission denied: run as root, or give this user the right to it in ", rights},
@@ -152,8 +157,11 @@ func diskRows() []diskRow {
 		{
 			failureRow: failureRow{"a user who may write to the directory, but does not own the exports file, runs it", exitCannotWrite, "cannot keep the owner of ", rights},
 			nobody:     true,
+			args:       []string{"--etab", "$d/state/etab"},
 			make: func(t *testing.T, w *world) {
-				for path, mode := range map[string]fs.FileMode{"exports.d": 0o777, lock: 0o644} {
+				w.mkdir(t, "state")
+				w.write(t, "state/etab", w.before["etab"])
+				for path, mode := range map[string]fs.FileMode{"exports.d": 0o777, "state": 0o777, lock: 0o644} {
 					if err := os.Chmod(w.path(path), mode); err != nil {
 						t.Fatal(err)
 					}
@@ -208,8 +216,15 @@ func diskRows() []diskRow {
 		},
 		{
 			failureRow: failureRow{"the exports file is immutable", exitCannotWrite, "operation not permitted: run as root; if this is root, see with lsattr", "Take the attribute away with chattr -i."},
+			check:      true,
 			needs:      "immutable",
-			make:       func(t *testing.T, w *world) { w.immutable(t, exports) },
+			make:       func(t *testing.T, w *world) { w.attribute(t, exports, unix.STATX_ATTR_IMMUTABLE) },
+		},
+		{
+			failureRow: failureRow{"the exports file is append-only", exitCannotWrite, "operation not permitted: run as root; if this is root, see with lsattr", "Take the attribute away with chattr -a."},
+			check:      true,
+			needs:      "immutable",
+			make:       func(t *testing.T, w *world) { w.attribute(t, exports, unix.STATX_ATTR_APPEND) },
 		},
 		{
 			failureRow: failureRow{"the exports file cannot be read by the user who runs it", exitCannotWrite, "permission denied: run as root, or give this user the right to it in ", rights},
@@ -360,6 +375,7 @@ func diskRows() []diskRow {
 		},
 		{
 			failureRow: failureRow{"the file system of the active table is full", exitCannotWrite, "no space left on device: make room on the file system of ", free},
+			check:      true,
 			needs:      "mounts",
 			args:       []string{"--etab", "$d/state/etab"},
 			make: func(t *testing.T, w *world) {
@@ -370,13 +386,55 @@ func diskRows() []diskRow {
 			},
 		},
 
+		{
+			failureRow: failureRow{"the file system of the active table is read-only", exitCannotWrite, "state/etab: read-only file system: make the file system of ", "Mend the file system (the kernel log tells why it is read-only), or mount it writable."},
+			check:      true,
+			needs:      "mounts",
+			args:       []string{"--etab", "$d/state/etab"},
+			make: func(t *testing.T, w *world) {
+				w.mkdir(t, "state")
+				w.mount(t, "state", "")
+				w.write(t, "state/etab", w.before["etab"])
+				w.readOnly(t, "state")
+			},
+		},
+		{
+			failureRow: failureRow{"the active table is immutable", exitCannotWrite, "etab: operation not permitted: run as root; if this is root, see with lsattr", "Take the attribute away with chattr -i."},
+			check:      true,
+			needs:      "immutable",
+			args:       []string{"--etab", "$d/exports.d/etab"},
+			make: func(t *testing.T, w *world) {
+				w.write(t, "exports.d/etab", w.before["etab"])
+				w.attribute(t, "exports.d/etab", unix.STATX_ATTR_IMMUTABLE)
+			},
+		},
+		{
+			failureRow: failureRow{"the lock of the active table is immutable", exitCannotWrite, ".etab.lock: operation not permitted: run as root; if this is root, see with lsattr", "Take the attribute away with chattr -i."},
+			check:      true,
+			needs:      "immutable",
+			args:       []string{"--etab", "$d/exports.d/etab"},
+			make: func(t *testing.T, w *world) {
+				w.write(t, "exports.d/etab", w.before["etab"])
+				w.write(t, "exports.d/.etab.lock", "")
+				w.attribute(t, "exports.d/.etab.lock", unix.STATX_ATTR_IMMUTABLE)
+			},
+		},
+
 		// exportfs.
 		{
-			failureRow: failureRow{"another exports file is a link to a FIFO, on which exportfs would wait for ever", exitCannotWrite, "other.exports: it is a FIFO, on which exportfs would wait for ever: see what it is, move it away, and run again; nothing was changed", away},
+			failureRow: failureRow{"another exports file is a link to a FIFO, on which exportfs would wait for ever", exitCannotWrite, "other.exports: it is a FIFO, on which exportfs would wait for ever: see what it is, move it away, and run again", away},
+			plan:       true,
+			check:      true,
 			make: func(t *testing.T, w *world) {
 				w.fifo(t, "fifo")
 				w.symlink(t, "../fifo", "exports.d/other.exports")
 			},
+		},
+		{
+			failureRow: failureRow{"/etc/exports is a FIFO, on which exportfs would wait for ever", exitCannotWrite, "/exports: it is a FIFO, on which exportfs would wait for ever: see what it is, move it away, and run again", away},
+			plan:       true,
+			check:      true,
+			make:       func(t *testing.T, w *world) { w.fifo(t, "exports") },
 		},
 		{
 			failureRow: failureRow{"exportfs is not installed", exitExportfs, "install the NFS server's tools (Debian: nfs-kernel-server), or name the program with --exportfs; nothing was changed", "Install it."},
@@ -640,8 +698,15 @@ func (d *disk) try(t *testing.T, row diskRow) {
 	if row.plan {
 		d.says(t, row, got)
 	}
+	if row.check {
+		got := d.start(t, row, "check")
+		if got.status != row.Status {
+			t.Errorf("check: exit status %d, want %d", got.status, row.Status)
+		}
+		d.says(t, row, got)
+	}
 	if diff := cmp.Diff(want, d.look(t)); diff != "" {
-		t.Errorf("plan changed something (-before +after):\n%s", diff)
+		t.Errorf("plan or check changed something (-before +after):\n%s", diff)
 	}
 
 	if row.during != nil {
@@ -843,13 +908,14 @@ func (w *world) readOnly(t *testing.T, name string) {
 	}
 }
 
-// immutable gives a file or directory the attribute of chattr(1), on the file
-// system of the world, or on a tmpfs, which knows it since Linux 6.6.
-func (w *world) immutable(t *testing.T, name string) {
+// attribute gives a file or directory an attribute of chattr(1), on the file
+// system of the world, or on a tmpfs in the place of exports.d, which knows it
+// since Linux 6.6.
+func (w *world) attribute(t *testing.T, name string, attribute int) {
 	t.Helper()
-	if err := w.setImmutable(name, true); err == nil {
+	if err := w.setAttribute(name, attribute, true); err == nil {
 		t.Cleanup(func() {
-			if err := w.setImmutable(name, false); err != nil {
+			if err := w.setAttribute(name, attribute, false); err != nil {
 				t.Error(err)
 			}
 		})
@@ -858,12 +924,12 @@ func (w *world) immutable(t *testing.T, name string) {
 		missing(t, fmt.Sprintf("immutable files: %s", err))
 	}
 	w.mount(t, "exports.d", "")
-	if err := w.setImmutable(name, true); err != nil {
+	if err := w.setAttribute(name, attribute, true); err != nil {
 		missing(t, fmt.Sprintf("immutable files, not even on a tmpfs: %s", err))
 	}
 }
 
-func (w *world) setImmutable(name string, on bool) error {
+func (w *world) setAttribute(name string, attribute int, on bool) error {
 	file, err := os.Open(w.path(name))
 	if err != nil {
 		return err
@@ -873,10 +939,10 @@ func (w *world) setImmutable(name string, on bool) error {
 	if err != nil {
 		return err
 	}
-	const immutable = 0x10 // FS_IMMUTABLE_FL of linux/fs.h
-	flags &^= immutable
+	// The flags of linux/fs.h have the same bits as those of statx.
+	flags &^= attribute
 	if on {
-		flags |= immutable
+		flags |= attribute
 	}
 	return unix.IoctlSetPointerInt(int(file.Fd()), unix.FS_IOC_SETFLAGS, flags)
 }

@@ -14,7 +14,7 @@ import (
 // newLogger gives the log in one of its two formats.
 func newLogger(w io.Writer, format string, level slog.Level) *slog.Logger {
 	if format == "json" {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+		return slog.New(slog.NewJSONHandler(escapedJSON{w}, &slog.HandlerOptions{Level: level}))
 	}
 	return slog.New(&textHandler{w: w, mu: new(sync.Mutex), level: level})
 }

@@ -4,9 +4,9 @@
 // This file has the commands and their flags, and is the only place that turns
 // errors into exit statuses. The other files of this package wire the packages
 // together: run.go computes a plan, report.go prints it, check.go and explain.go
-// are commands for people, resolve.go asks the resolver, log.go writes the log,
-// metrics.go the metrics, terminal.go what only a terminal gets, completion.go what
-// shells want to know.
+// are commands for people, json.go is for programs, resolve.go asks the resolver,
+// log.go writes the log, metrics.go the metrics, terminal.go what only a terminal
+// gets, completion.go what shells want to know.
 //
 // Standard output is the result, standard error the log. Nothing to do is
 // nothing printed.
@@ -114,6 +114,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	a.log, a.metrics = newLogger(a.progress, "text", slog.LevelWarn), nil
 	status := a.orBug(func() int {
 		commands := a.commands()
+		unsetEmpty(commands)
 		err := commands.RunContext(ctx, flagsFirst(commands, args))
 		if err != nil && !errors.Is(err, errChanges) {
 			a.log.Error(err.Error())
@@ -240,11 +241,12 @@ func (e *usageError) Error() string {
 
 func (e *usageError) Unwrap() error { return e.err }
 
-// outputError is a plan that could not be printed.
+// outputError is a result that could not be printed: a plan, or what check or explain
+// found.
 type outputError struct{ err error }
 
 func (e *outputError) Error() string {
-	return fmt.Sprintf("cannot print the plan: %s; nothing was changed: run again with a standard output that takes it", e.err)
+	return fmt.Sprintf("cannot print the result: %s; nothing was changed: run again with a standard output that takes it", e.err)
 }
 
 func (e *outputError) Unwrap() error { return e.err }
@@ -436,6 +438,21 @@ func takesNext(command *cli.Command, word string) bool {
 // env gives the environment variable of a flag.
 func env(flag string) []string {
 	return []string{envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))}
+}
+
+// unsetEmpty takes the variables of flags that are there and empty out of the
+// environment, from which the flags are read: an EnvironmentFile has such lines for
+// what somebody does not use.
+func unsetEmpty(commands *cli.App) {
+	for _, command := range commands.Commands {
+		for _, flag := range command.Flags {
+			for _, name := range flag.(cli.DocGenerationFlag).GetEnvVars() {
+				if os.Getenv(name) == "" {
+					_ = os.Unsetenv(name) // fails for no name that there is
+				}
+			}
+		}
+	}
 }
 
 // settings gives the flags that plan and apply share.

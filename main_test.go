@@ -239,9 +239,16 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// condition knows whether there are namespaces for a proof. A machine for CI must
-// have them.
+// condition knows whether there are namespaces for a proof, zsh, and fish. A
+// machine for CI must have them.
 func condition(name string) (bool, error) {
+	if name == "zsh" || name == "fish" {
+		_, err := exec.LookPath(name)
+		if err != nil && os.Getenv("CI") != "" {
+			return false, err
+		}
+		return err == nil, nil
+	}
 	if name != "namespaces" {
 		return false, fmt.Errorf("unknown condition %q", name)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -123,7 +122,5 @@ func (o *outcome) printJSON(w io.Writer) error {
 			Path: r.Path, Client: r.Client.String(), Project: r.Owner.String(), Reason: string(r.Reason),
 		})
 	}
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(p)
+	return printJSON(w, p)
 }

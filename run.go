@@ -121,12 +121,17 @@ func (a *app) compute(ctx context.Context, s settings) (_ *outcome, err error) {
 	}
 	o.limits = config.Limits
 	if o.held = a.holds(config.Maintenance, s.config); o.held != nil {
+		a.countHeld(s, o)
 		return o, nil
 	}
 	creds, credsErr := a.findCredentials(s, config)
 	if credsErr == nil {
-		if o.held, err = a.heldWith(creds); o.held != nil || err != nil {
-			return o, err
+		if o.held, err = a.heldWith(creds); err != nil {
+			return nil, err
+		}
+		if o.held != nil {
+			a.countHeld(s, o)
+			return o, nil
 		}
 	}
 
@@ -141,6 +146,7 @@ func (a *app) compute(ctx context.Context, s settings) (_ *outcome, err error) {
 	}
 	if o.held = onStandby(config, hosts); o.held != nil {
 		a.log.Info("standby: every mount host is another server, and no public line is configured; holding")
+		a.countHeld(s, o)
 		return o, nil
 	}
 
@@ -269,6 +275,14 @@ func onStandby(config *exports.Config, hosts exports.Hosts) *held {
 		return nil
 	}
 	return &held{reason: "standby", standby: true}
+}
+
+// countHeld reads what is exported today, for who wants to know its number. A hold
+// does not fail of it.
+func (a *app) countHeld(s settings, o *outcome) {
+	if err := o.readFiles(s); err != nil {
+		a.log.Debug("held, so that it does not matter what cannot be read", "err", err)
+	}
 }
 
 // readFiles reads what is exported today: our file, those to adopt, and those
@@ -440,6 +454,11 @@ func (a *app) prove(ctx context.Context, s settings, o *outcome) error {
 		} else {
 			agreement := table.Agrees(o.plan.Desired, o.foreign)
 			o.table = &agreement
+		}
+	}
+	if !s.noReload && o.changes() {
+		if err := render.CheckFIFOs(o.foreign); err != nil {
+			return err
 		}
 	}
 	if s.noPreflight || !o.changes() {

@@ -1,13 +1,40 @@
 package exports
 
 import (
+	"maps"
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
+
+// TestManualReasons checks that nfs-exportd(8) has each reason, and no others.
+func TestManualReasons(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../man/nfs-exportd.8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("plan.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "\n.Sh REASONS\n")
+	section, _, _ = strings.Cut(section, "\n.Sh ")
+	var documented, real []string
+	for _, match := range regexp.MustCompile(`(?m)^\.It Cm (\S+)$`).FindAllStringSubmatch(section, -1) {
+		documented = append(documented, match[1])
+	}
+	for _, match := range regexp.MustCompile(`(?m)^\t\w+ +Reason += "(.*)"$`).FindAllSubmatch(source, -1) {
+		real = append(real, string(match[1]))
+	}
+	if diff := cmp.Diff(real, documented); diff != "" {
+		t.Errorf("reasons (-program +man page):\n%s", diff)
+	}
+}
 
 // TestManualKeys checks that nfs-mounts.yaml(5) has each key of the configuration,
 // and no others. Those of maintenance are in its text.
@@ -27,6 +54,15 @@ func TestManualKeys(t *testing.T) {
 				real = append(real, key)
 			} else if !regexp.MustCompile(`(?m)^\.Ic ` + key + `\b`).Match(text) {
 				t.Errorf("the page does not tell of %s of maintenance", key)
+			}
+		}
+	}
+	// All that the text speaks of are keys too, some of them in others.
+	all := slices.Concat(slices.Collect(maps.Values(knownKeys))...)
+	for _, match := range regexp.MustCompile(`(?m)^\.Ic (\S+)`).FindAllSubmatch(text, -1) {
+		for key := range strings.SplitSeq(string(match[1]), ".") {
+			if !slices.Contains(all, key) {
+				t.Errorf("the page speaks of %s, which is no key", match[1])
 			}
 		}
 	}

@@ -30,7 +30,7 @@ trap 'rm -rf "$stage"' EXIT
 
 CGO_ENABLED=0 GOOS=linux GOARCH=$DEB_ARCH go build -trimpath -buildvcs=true \
 	-ldflags "-s -w -X main.version=$DEB_VERSION" -o "$stage/nfs-exportd" .
-cp systemd/* packaging/nfs-exportd.default packaging/nfs-mounts.yaml packaging/README.Debian packaging/lintian-overrides \
+cp systemd/* packaging/nfs-exportd.tmpfiles packaging/nfs-exportd.default packaging/nfs-mounts.yaml packaging/README.Debian packaging/lintian-overrides \
 	packaging/postinst packaging/prerm packaging/postrm "$stage"
 for page in man/*.[0-9]; do
 	gzip -9n <"$page" >"$stage/${page##*/}.gz"

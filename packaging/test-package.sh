@@ -12,6 +12,10 @@ status() { dpkg-query --show --showformat='${db:Status-Status}' nfs-exportd; }
 rm -rf /etc/exports.d
 ok 'the older one is installed' quietly apt-get install --yes --no-install-recommends /test/old/*.deb
 ok 'the directory of the exports file is there' test "$(stat --format='%U:%G %a' /etc/exports.d)" = 'root:root 755'
+ok '... and that of the socket' test "$(stat --format='%U:%G %a' /run/nfs-exportd)" = 'root:root 755'
+rm -rf /etc/exports.d /run/nfs-exportd
+ok '... again at the next boot' sh -c 'systemd-tmpfiles --create nfs-exportd.conf && test -d /etc/exports.d -a -d /run/nfs-exportd'
+ok '... for all to read' test "$(stat --format='%U:%G %a' /etc/exports.d)" = 'root:root 755'
 ok 'all files are as they were packed' test -z "$(dpkg --verify nfs-exportd)"
 ok 'the program is static' sh -c 'ldd /usr/bin/nfs-exportd 2>&1 | grep -q "not a dynamic executable"'
 ok 'the man pages are there' gzip --test /usr/share/man/man8/nfs-exportd.8.gz /usr/share/man/man5/nfs-mounts.yaml.5.gz
@@ -22,6 +26,8 @@ ok '... which the first line names' sh -c 'head -n 1 /tmp/log | grep -q "^failed
 
 # An upgrade keeps what an administrator has changed.
 echo NFS_EXPORTD_LOG_LEVEL=info >>/etc/default/nfs-exportd
+groupadd nfsmanager
+chgrp nfsmanager /etc/exports.d
 chmod 2775 /etc/exports.d
 echo '/srv/tools 10.0.0.2(rw)' >/etc/exports.d/nfs-exportd.exports
 : >/etc/exports.d/.nfs-exportd.exports.lock
@@ -29,11 +35,13 @@ cp /etc/exports.d/nfs-exportd.exports /tmp/before
 ok 'the newer one is installed' quietly apt-get install --yes --no-install-recommends /test/new/*.deb
 ok 'it tells its version' test "$(nfs-exportd --version | cut -d" " -f3)" = "$(dpkg-query --show --showformat='${Version}' nfs-exportd)"
 ok '... keeps /etc/default/nfs-exportd' grep -q LEVEL=info /etc/default/nfs-exportd
-ok '... keeps the mode of the directory' test "$(stat --format=%a /etc/exports.d)" = 2775
+ok '... keeps group and mode of the directory' test "$(stat --format='%U:%G %a' /etc/exports.d)" = 'root:nfsmanager 2775'
+ok '... also at the next boot' sh -c 'systemd-tmpfiles --create nfs-exportd.conf && test "$(stat --format="%U:%G %a" /etc/exports.d)" = "root:nfsmanager 2775"'
 ok '... keeps the exports' cmp /tmp/before /etc/exports.d/nfs-exportd.exports
 
 ok 'it is removed' quietly dpkg --remove nfs-exportd
 ok '... keeps the exports' cmp /tmp/before /etc/exports.d/nfs-exportd.exports
+ok '... takes the directory of the socket along' test ! -e /run/nfs-exportd
 ok '... and says so' grep -q 'nfs-exportd.exports stays' /tmp/log
 ok '... keeps /etc/default/nfs-exportd' grep -q LEVEL=info /etc/default/nfs-exportd
 ok 'it is installed again' quietly apt-get install --yes --no-install-recommends /test/new/*.deb

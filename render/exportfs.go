@@ -35,11 +35,13 @@ func (r Ran) String() string {
 	if r.Said == "" {
 		return how + " and said nothing"
 	}
-	return how + " and said: " + strings.ReplaceAll(r.Said, "\n", " | ")
+	return how + " and said: " + oneLine(r.Said)
 }
 
+func oneLine(said string) string { return strings.ReplaceAll(said, "\n", " | ") }
+
 // ExportfsError is a run of exportfs(8) that could not be started, or had to be
-// ended.
+// ended, or in which it did nothing of its work.
 type ExportfsError struct {
 	Path string
 	Err  error
@@ -50,8 +52,14 @@ func (e *ExportfsError) Unwrap() error { return e.Err }
 
 func (e *ExportfsError) Error() string {
 	switch {
+	case errors.Is(e.Err, errTakesNothing):
+		return fmt.Sprintf("%s %s: %s: see that it is this host's exportfs, and mend what it speaks of", quotePath(e.Path), e.Err, e.Ran)
 	case errors.Is(e.Err, context.DeadlineExceeded):
-		return fmt.Sprintf("%s did not come to an end in time and was killed: see whether another exportfs hangs, or a host name in an exports file does not resolve", quotePath(e.Path))
+		said := ""
+		if e.Ran.Said != "" {
+			said = " (it said: " + oneLine(e.Ran.Said) + ")"
+		}
+		return fmt.Sprintf("%s did not come to an end in time and was killed%s: see whether another exportfs hangs, or a host name in an exports file does not resolve", quotePath(e.Path), said)
 	case errors.Is(e.Err, exec.ErrNotFound), errors.Is(e.Err, syscall.ENOENT):
 		return fmt.Sprintf("cannot run %s: %s: install the NFS server's tools (Debian: nfs-kernel-server), or name the program with --exportfs", quotePath(e.Path), bare(e.Err))
 	}
@@ -88,6 +96,10 @@ func (e Exportfs) check() error {
 
 // environment is all that other programs get to know of ours.
 var environment = []string{"LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+
+// errTakesNothing is for a program that reads a line that every exportfs takes,
+// and makes no table of it.
+var errTakesNothing = errors.New("takes no line at all")
 
 var errNoInterpreter = errors.New("it is there, but the interpreter that its first line names is not")
 

@@ -80,13 +80,13 @@ func (e *FileError) next() string {
 	case errors.Is(e.Err, syscall.ENOSPC), errors.Is(e.Err, syscall.EDQUOT):
 		return "make room on the file system of " + dir + " and run again"
 	case errors.Is(e.Err, syscall.EROFS):
-		return "make the file system of " + dir + " writable (the kernel log may tell why it is not) and run again"
+		return "make the file system of " + dir + " writable (the kernel log may tell why it is not; for a service of systemd, see ReadWritePaths=) and run again"
 	case errors.Is(e.Err, syscall.EFBIG):
 		return "raise the limit for the size of a file (ulimit -f, in systemd LimitFSIZE=) and run again"
 	case errors.Is(e.Err, syscall.EMFILE), errors.Is(e.Err, syscall.ENFILE):
 		return moreFiles
 	case errors.Is(e.Err, syscall.EPERM):
-		return "run as root; if this is root, see with lsattr whether it or " + dir + " is immutable"
+		return "run as root; if this is root, see with lsattr whether it or " + dir + " is immutable or append-only"
 	case errors.Is(e.Err, fs.ErrPermission):
 		return "run as root, or give this user the right to it in " + dir
 	case errors.Is(e.Err, syscall.ENOTDIR):
@@ -255,16 +255,34 @@ func (s Snapshot) same(t Snapshot) bool {
 // Writable tells whether the file could be replaced, as far as that can be known
 // without writing. It gives a *FileError.
 func (f File) Writable() error {
-	dir := filepath.Dir(f.Path)
-	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+	if err := replaceable(f.Path); err != nil {
 		return &FileError{f.Path, "write", err}
 	}
 	var stat unix.Statfs_t
-	if err := unix.Statfs(dir, &stat); err != nil {
+	if err := unix.Statfs(filepath.Dir(f.Path), &stat); err != nil {
 		return &FileError{f.Path, "look for room for", err}
 	}
 	if stat.Blocks > 0 && stat.Bfree == 0 {
 		return &FileError{f.Path, "write", syscall.ENOSPC}
+	}
+	return nil
+}
+
+// replaceable tells whether another file may be renamed to path, by the rights to
+// its directory, and by the attributes of chattr(1), which stop root too.
+func replaceable(path string) error {
+	if err := unix.Access(filepath.Dir(path), unix.W_OK|unix.X_OK); err != nil {
+		return err
+	}
+	var stat unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, 0, &stat)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case stat.Attributes&(unix.STATX_ATTR_IMMUTABLE|unix.STATX_ATTR_APPEND) != 0:
+		return syscall.EPERM
 	}
 	return nil
 }

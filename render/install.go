@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"nfs-exportd/exports"
 )
 
@@ -71,7 +73,8 @@ func (e *ActivationError) Error() string {
 	if more := len(e.Differences) - maxNamed; more > 0 {
 		fmt.Fprintf(&b, "and %d more; ", more)
 	}
-	if e.Err == nil || e.Ran.Said != "" {
+	var run *ExportfsError // has what exportfs said
+	if e.Err == nil || e.Ran.Said != "" && !errors.As(e.Err, &run) {
 		fmt.Fprintf(&b, "%s; ", e.Ran)
 	}
 	if all := e.FileRestored && e.TableRestored; e.RestoreErr != nil && !all {
@@ -111,7 +114,7 @@ func Install(ctx context.Context, c Change) (Outcome, error) {
 	if err := c.CheckRoom(); err != nil {
 		return Outcome{}, err
 	}
-	if err := errors.Join(c.Exportfs.check(), c.checkFIFOs()); err != nil {
+	if err := errors.Join(c.Exportfs.check(), CheckFIFOs(c.Foreign)); err != nil {
 		return Outcome{}, fmt.Errorf("%w; nothing was changed", err)
 	}
 	wrote, err := c.write()
@@ -267,27 +270,37 @@ func (c Change) undo(ctx context.Context, wrote bool, before Table, failure *Act
 	failure.TableRestored = failed == nil && before != nil && maps.Equal(table, before)
 }
 
-// CheckRoom refuses to let exportfs write a table for which there is no room:
-// it would put a table cut short in the place of the old one and report success
-// (xtab_write in nfs-utils' support/export/xtab.c). It gives a *FileError.
+// CheckRoom refuses to let exportfs write a table that it cannot write: without
+// the right to it exportfs fails only after the exports file is written, and
+// without room it puts a table cut short in the place of the old one and reports
+// success (xtab_write in nfs-utils' support/export/xtab.c). It gives a *FileError.
 func (c Change) CheckRoom() error {
-	dir := filepath.Dir(c.Exportfs.Etab)
+	etab := c.Exportfs.Etab
+	dir := filepath.Dir(etab)
+	if err := replaceable(etab); err != nil {
+		return &FileError{etab, "let exportfs write", err}
+	}
+	for _, name := range []string{filepath.Join(dir, "."+filepath.Base(etab)+".lock"), etab + ".tmp"} {
+		if err := unix.Access(name, unix.W_OK); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return &FileError{name, "let exportfs write", err}
+		}
+	}
 	var stat syscall.Statfs_t
 	if err := syscall.Statfs(dir, &stat); err != nil {
-		return &FileError{c.Exportfs.Etab, "look for room for", err}
+		return &FileError{etab, "look for room for", err}
 	}
 	// exportfs runs as root, who may use the reserve.
 	free, need := stat.Bfree*uint64(stat.Bsize), 2*c.tableSize()+2*uint64(stat.Bsize)
 	if free < need {
-		return &FileError{c.Exportfs.Etab, "let exportfs write", fmt.Errorf("%d bytes are free and %d needed: %w", free, need, syscall.ENOSPC)}
+		return &FileError{etab, "let exportfs write", fmt.Errorf("%d bytes are free and %d needed: %w", free, need, syscall.ENOSPC)}
 	}
 	return nil
 }
 
-// checkFIFOs refuses to run exportfs where it would wait for ever, with its own
-// lock held.
-func (c Change) checkFIFOs() error {
-	for _, f := range c.Foreign {
+// CheckFIFOs refuses to run exportfs where it would wait for ever, with its own
+// lock held. It gives a *FileError.
+func CheckFIFOs(foreign []Foreign) error {
+	for _, f := range foreign {
 		if info, err := os.Stat(f.File); err == nil && info.Mode()&fs.ModeNamedPipe != 0 {
 			return &FileError{f.File, "let exportfs read", errFIFO}
 		}

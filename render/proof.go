@@ -39,7 +39,7 @@ func (e *RejectedError) Error() string {
 		if g.Owner.Public != "" {
 			of = fmt.Sprintf("public line %s", quote(g.Owner.Public))
 		}
-		fmt.Fprintf(&b, "%s(%s) of %s: %s; ", placeText(g.Place()), quoteWord(g.Options), of, strings.ReplaceAll(e.Said[i], "\n", " | "))
+		fmt.Fprintf(&b, "%s(%s) of %s: %s; ", placeText(g.Place()), quoteWord(g.Options), of, oneLine(e.Said[i]))
 	}
 	b.WriteString("correct these options in the configuration; exports(5) of this host lists those that it knows")
 	return b.String()
@@ -199,7 +199,7 @@ func (s Sandbox) findRejected(ctx context.Context, want exports.Set) error {
 	}
 	last := results[len(samples)]
 	if table, err := ParseTable(last.Etab); err != nil || table[control.Place()] == "" {
-		return &ExportfsError{s.Exportfs, errors.New("it takes no line at all"), last.Ran}
+		return &ExportfsError{s.Exportfs, errTakesNothing, last.Ran}
 	}
 	rejected := &RejectedError{Exportfs: s.Exportfs}
 	for i, g := range samples {

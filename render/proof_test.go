@@ -111,11 +111,16 @@ func TestProve(t *testing.T) {
 		},
 		{
 			name: "takes nothing", exportfs: "", want: set(t, "/srv/a 10.0.0.1(rw)"),
-			right: is[*ExportfsError], says: []string{"it takes no line at all"},
+			right: is[*ExportfsError], says: []string{"takes no line at all: exportfs ended with status 0 and said nothing: see that"},
+		},
+		{
+			name: "takes nothing and says why", exportfs: "echo boo; echo hoo >&2; exit 1", want: set(t, "/srv/a 10.0.0.1(rw)"),
+			right: is[*ExportfsError], says: []string{"takes no line at all: exportfs ended with status 1 and said: boo | hoo: see that"},
 		},
 		{
 			name: "hangs", exportfs: "echo waiting >&2; sleep 1000", want: set(t, "/srv/a 10.0.0.1(rw)"),
 			right: func(err error) bool { return is[*ExportfsError](err) && errors.Is(err, context.DeadlineExceeded) },
+			says:  []string{"was killed (it said: waiting): see"},
 		},
 	}
 	for _, test := range tests {
