@@ -148,6 +148,9 @@ func (k *checkup) checkConfig() (string, error) {
 
 func (k *checkup) checkCredentials() (string, error) {
 	creds, err := k.findCredentials(k.settings, k.config)
+	if err != nil && len(k.config.Projects) == 0 {
+		return "none are needed, as no project is configured", nil
+	}
 	if err != nil {
 		return "", err
 	}
@@ -230,7 +233,7 @@ func (k *checkup) checkHosts(ctx context.Context) (string, error) {
 
 // checkCloud is the steps of the conversation with the cloud.
 func (k *checkup) checkCloud(ctx context.Context) {
-	ready := k.creds != nil && k.local
+	ready := k.local && (k.creds != nil || len(k.config.Projects) == 0)
 	var keys, ids []string
 	if k.local {
 		var today exports.Set

@@ -30,8 +30,11 @@ trap 'rm -rf "$stage"' EXIT
 
 CGO_ENABLED=0 GOOS=linux GOARCH=$DEB_ARCH go build -trimpath -buildvcs=true \
 	-ldflags "-s -w -X main.version=$DEB_VERSION" -o "$stage/nfs-exportd" .
-cp systemd/* packaging/nfs-exportd.tmpfiles packaging/nfs-exportd.default packaging/nfs-mounts.yaml packaging/README.Debian packaging/lintian-overrides \
+cp systemd/* packaging/nfs-exportd.tmpfiles packaging/nfs-exportd.default packaging/README.Debian packaging/lintian-overrides \
 	packaging/postinst packaging/prerm packaging/postrm "$stage"
+mkdir "$stage/docs" "$stage/examples"
+cp docs/*.md "$stage/docs"
+cp -R packaging/nfs-mounts.yaml prometheus/alerts.yml puppet "$stage/examples"
 for page in man/*.[0-9]; do
 	gzip -9n <"$page" >"$stage/${page##*/}.gz"
 done
@@ -70,6 +73,7 @@ done >>"$stage/copyright"
 } >>"$stage/copyright"
 
 cp packaging/nfpm.yaml "$stage/nfpm.yaml"
-touch --date="@$SOURCE_DATE_EPOCH" "$stage"/*
+chmod -R u=rwX,go=rX "$stage/docs" "$stage/examples"
+find "$stage" -exec touch --date="@$SOURCE_DATE_EPOCH" {} +
 cd "$stage"
 go run "$nfpm" package --packager deb --target "$output/" >&2

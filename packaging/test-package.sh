@@ -19,6 +19,8 @@ ok '... for all to read' test "$(stat --format='%U:%G %a' /etc/exports.d)" = 'ro
 ok 'all files are as they were packed' test -z "$(dpkg --verify nfs-exportd)"
 ok 'the program is static' sh -c 'ldd /usr/bin/nfs-exportd 2>&1 | grep -q "not a dynamic executable"'
 ok 'the man pages are there' gzip --test /usr/share/man/man8/nfs-exportd.8.gz /usr/share/man/man5/nfs-mounts.yaml.5.gz
+ok 'the runbook, the alerts and the Puppet class are there' sh -c 'cd /usr/share/doc/nfs-exportd && test -s runbook.md -a -s examples/alerts.yml -a -s examples/puppet/nfs_exportd/manifests/init.pp'
+ok '... for everybody to read' test -z "$(find /usr/share/doc/nfs-exportd ! -perm -0444)"
 ok 'bash reads the completion' bash -n /usr/share/bash-completion/completions/nfs-exportd
 ok 'the example is a configuration' sh -c 'nfs-exportd check --config /usr/share/doc/nfs-exportd/examples/nfs-mounts.yaml | grep -q "^ok *configuration"'
 ok 'check without a configuration: 78' sh -c 'nfs-exportd check >/tmp/log 2>&1; test $? = 78'

@@ -55,7 +55,7 @@ func ReadAdopted(path string) (Adopted, error) {
 		return Adopted{}, err
 	}
 	if !snapshot.Exists {
-		return Adopted{}, &FileError{path, "adopt", fs.ErrNotExist}
+		return Adopted{}, &FileError{path, opAdopt, fs.ErrNotExist}
 	}
 	owner, problem := adoptedOwner(filepath.Base(path))
 	if problem != "" {

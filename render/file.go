@@ -61,6 +61,9 @@ type FileError struct {
 	Err  error
 }
 
+// opAdopt is the Op of a file that was named with --adopt.
+const opAdopt = "adopt"
+
 func (e *FileError) Unwrap() error { return e.Err }
 
 func (e *FileError) Error() string {
@@ -91,6 +94,8 @@ func (e *FileError) next() string {
 		return "run as root, or give this user the right to it in " + dir
 	case errors.Is(e.Err, syscall.ENOTDIR):
 		return "see what is in the place of the directory " + dir
+	case errors.Is(e.Err, fs.ErrNotExist) && e.Op == opAdopt:
+		return "see which of its files are there"
 	case errors.Is(e.Err, fs.ErrNotExist):
 		return "create the directory " + dir
 	}
