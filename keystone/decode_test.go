@@ -24,7 +24,7 @@ const (
 )
 
 func servers(body string, detail bool) (serverPage, error) {
-	return decodeServers(jsontext.NewDecoder(bytes.NewBufferString(body)), "R", detail)
+	return decodeServers(jsontext.NewDecoder(bytes.NewBufferString(body)), new(pack), "R", detail)
 }
 
 func TestDecodeServers(t *testing.T) {
@@ -315,11 +315,12 @@ func BenchmarkDecodeServers(b *testing.B) {
 		b.ReportAllocs()
 		var buffer bytes.Buffer
 		var d jsontext.Decoder
+		var into pack
 		for b.Loop() {
 			buffer.Reset()
 			buffer.Write(body)
 			d.Reset(&buffer)
-			if page, err := decodeServers(&d, "R", true); err != nil || len(page.servers) != 1000 {
+			if page, err := decodeServers(&d, &into, "R", true); err != nil || len(page.servers) != 1000 {
 				b.Fatal(len(page.servers), err)
 			}
 		}

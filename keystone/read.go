@@ -70,6 +70,7 @@ type Client struct {
 	opts    Options
 	http    http.Client
 	hosts   *hosts
+	asking  chan struct{} // has an element for each request under way
 	buffers chan *buffers
 	root    *session
 
@@ -117,9 +118,10 @@ func newClient(creds Credentials, opts Options) (*Client, error) {
 		creds:   creds,
 		opts:    opts,
 		hosts:   &hosts{base: newTransport(config, opts), known: map[string]bool{}, maxBody: opts.maxBody},
-		buffers: make(chan *buffers, opts.Concurrency),
+		asking:  make(chan struct{}, opts.Concurrency),
+		buffers: make(chan *buffers, readers),
 	}
-	for range opts.Concurrency {
+	for range readers {
 		c.buffers <- new(buffers)
 	}
 	c.hosts.allow(auth)
