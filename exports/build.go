@@ -29,42 +29,66 @@ func Build(e Evidence) (Set, error) {
 	if err := e.checkAddresses(); err != nil {
 		return Set{}, err
 	}
-	var grants []Grant
-	// Public lines come first: where one names a single address, the operator
-	// wrote its options on purpose.
+	grants := make([]Grant, 0, e.countGrants())
 	for _, l := range e.Config.Public {
 		grants = append(grants, Grant{Path: l.Path, Client: l.Client, Options: l.Options, Owner: Owner{Public: l.Name}})
 	}
-	for _, p := range e.Config.Served(e.Hosts) {
+	for p, m := range e.mountsHere() {
 		project := e.Inventory.Projects[p.Key]
-		if project.Sight != Shown || !project.Enabled {
-			continue
-		}
 		owner := Owner{ID: project.ID, Name: project.Name}
-		for _, m := range p.Mounts {
-			if e.Hosts[m.Host].Where != Here {
+		for instance, addr := range e.addresses(project) {
+			grants = append(grants, Grant{
+				Path: m.Path, Client: Client{Addr: addr}, Options: p.Options, Owner: owner,
+				Instance: InstanceRef{instance.ID, instance.Name},
+			})
+		}
+	}
+	slices.SortFunc(grants, compareWanted)
+	return firstOfEach(grants), nil
+}
+
+// mountsHere walks the mounts on this server of projects that get grants.
+func (e Evidence) mountsHere() func(yield func(ProjectConfig, Mount) bool) {
+	return func(yield func(ProjectConfig, Mount) bool) {
+		for _, p := range e.Config.Served(e.Hosts) {
+			if project := e.Inventory.Projects[p.Key]; project.Sight != Shown || !project.Enabled {
 				continue
 			}
-			for instance, addr := range e.addresses(project) {
-				grants = append(grants, Grant{
-					Path: m.Path, Client: Client{Addr: addr}, Options: p.Options, Owner: owner,
-					Instance: InstanceRef{instance.ID, instance.Name},
-				})
+			for _, m := range p.Mounts {
+				if e.Hosts[m.Host].Where == Here && !yield(p, m) {
+					return
+				}
 			}
 		}
 	}
-	// NewSet keeps the first of several for a place, and which that is must not
-	// hang on the order of any list.
-	slices.SortFunc(grants, func(a, b Grant) int {
-		return cmp.Or(
-			cmp.Compare(len(b.Owner.Public), 0)-cmp.Compare(len(a.Owner.Public), 0),
-			strings.Compare(a.Owner.Public, b.Owner.Public),
-			strings.Compare(a.Owner.ID, b.Owner.ID),
-			strings.Compare(a.Options, b.Options),
-			strings.Compare(a.Instance.ID, b.Instance.ID),
-		)
-	})
-	return NewSet(grants), nil
+}
+
+// countGrants is how many grants there are before doubled ones are taken out.
+func (e Evidence) countGrants() int {
+	n := len(e.Config.Public)
+	for p := range e.mountsHere() {
+		for range e.addresses(e.Inventory.Projects[p.Key]) {
+			n++
+		}
+	}
+	return n
+}
+
+// compareWanted orders grants by place. Of several for one place the first
+// counts, and which that is must not hang on the order of any list. Public lines
+// come first: where one names a single address, the operator wrote its options
+// on purpose.
+func compareWanted(a, b Grant) int {
+	if n := a.Place().Compare(b.Place()); n != 0 {
+		return n
+	}
+	return cmp.Or(
+		cmp.Compare(len(b.Owner.Public), 0)-cmp.Compare(len(a.Owner.Public), 0),
+		strings.Compare(a.Owner.Public, b.Owner.Public),
+		strings.Compare(a.Owner.ID, b.Owner.ID),
+		strings.Compare(a.Options, b.Options),
+		strings.Compare(a.Instance.ID, b.Instance.ID),
+	)
 }
 
 // addresses walks the addresses of a project that count, in the form of
@@ -122,39 +146,62 @@ func word(text string) string {
 	return strconv.QuoteToASCII(text)
 }
 
-// claims gives who holds each address that counts.
-func (e Evidence) claims() map[netip.Addr]Claim {
-	claims := map[netip.Addr]Claim{}
-	for _, project := range e.served() {
-		for instance, addr := range e.addresses(project) {
-			if _, ok := claims[addr]; !ok {
-				claims[addr] = Claim{Owner{ID: project.ID, Name: project.Name}, instance}
+// key is an address as a key of a map that the garbage collector need not look
+// through. No two addresses without a zone that [netip.Addr.Unmap] gives have the
+// same one.
+type key [16]byte
+
+// holders gives for each address that counts the number of the project, among
+// projects, that has it; of several, the first.
+func (e Evidence) holders(projects []Project) map[key]int32 {
+	n := 0
+	for _, project := range projects {
+		for range e.addresses(project) {
+			n++
+		}
+	}
+	holders := make(map[key]int32, n)
+	for i, project := range projects {
+		for _, addr := range e.addresses(project) {
+			if _, ok := holders[addr.As16()]; !ok {
+				holders[addr.As16()] = int32(i)
 			}
 		}
 	}
-	return claims
+	return holders
 }
 
 // checkAddresses refuses addresses that must not become clients.
 func (e Evidence) checkAddresses() error {
-	holders := map[netip.Addr][]Claim{}
-	for _, project := range e.served() {
+	projects := e.served()
+	for _, project := range projects {
 		for instance, addr := range e.addresses(project) {
-			claim := Claim{Owner{ID: project.ID, Name: project.Name}, instance}
 			if why := impossible(addr, e.Local); why != "" {
-				return &AddressError{Addr: addr, Why: why, Claim: claim}
-			}
-			held := holders[addr]
-			if !slices.ContainsFunc(held, func(c Claim) bool { return c.Project.ID == project.ID }) {
-				holders[addr] = append(held, claim)
+				return &AddressError{Addr: addr, Why: why, Claim: Claim{Owner{ID: project.ID, Name: project.Name}, instance}}
 			}
 		}
 	}
-	maps.DeleteFunc(holders, func(_ netip.Addr, held []Claim) bool { return len(held) == 1 })
-	if len(holders) > 0 {
-		return newClaimedTwiceError(holders)
+	holders := e.holders(projects)
+	twice := map[netip.Addr][]Claim{}
+	for _, project := range projects {
+		for _, addr := range e.addresses(project) {
+			if projects[holders[addr.As16()]].ID != project.ID {
+				twice[addr] = nil
+			}
+		}
 	}
-	return nil
+	if len(twice) == 0 {
+		return nil
+	}
+	for _, project := range projects {
+		for instance, addr := range e.addresses(project) {
+			held, ok := twice[addr]
+			if ok && !slices.ContainsFunc(held, func(c Claim) bool { return c.Project.ID == project.ID }) {
+				twice[addr] = append(held, Claim{Owner{ID: project.ID, Name: project.Name}, instance})
+			}
+		}
+	}
+	return newClaimedTwiceError(twice)
 }
 
 // impossible says why no client can have an address, or gives nothing.
