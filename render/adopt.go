@@ -62,6 +62,7 @@ func ReadAdopted(path string) (Adopted, error) {
 	adopted := Adopted{Path: path, snapshot: snapshot}
 	read, undecided := parseForeign(snapshot.Text)
 	seen := map[exports.Place]bool{}
+	var check safety
 	for _, r := range read {
 		g := exports.Grant{
 			Path:    filepath.Clean(r.Place.Path),
@@ -73,7 +74,7 @@ func ReadAdopted(path string) (Adopted, error) {
 			continue // exportfs takes the first
 		}
 		seen[g.Place()] = true
-		if err := safe(g); err != nil {
+		if err := check.safe(g); err != nil {
 			undecided = append(undecided, Line{r.Line, r.String(), "not as the adopted program writes it"})
 			continue
 		}

@@ -120,7 +120,22 @@ type comparison struct {
 	foreign     foreignIndex
 	names       []exports.Place // wanted for a host name
 	nameEntries map[string]bool // paths of the table with an entry for a host name
+	options     map[[2]string]Answer
 	differences []difference
+}
+
+// compare is compareOptions. Thousands of places have the same options.
+func (c *comparison) compare(want, have string) Answer {
+	pair := [2]string{want, have}
+	answer, ok := c.options[pair]
+	if !ok {
+		answer = compareOptions(want, have)
+		if c.options == nil {
+			c.options = map[[2]string]Answer{}
+		}
+		c.options[pair] = answer
+	}
+	return answer
 }
 
 func (c *comparison) indexNames() {
@@ -153,7 +168,7 @@ func (c *comparison) expect(place exports.Place, options string) {
 	case !ok:
 		c.add(Disagrees, missing, place, "%s is missing", placeText(place))
 	default:
-		answer := compareOptions(options, have)
+		answer := c.compare(options, have)
 		if answer == CannotTell && c.proven {
 			answer = Disagrees // the same exportfs has no other defaults
 		}
