@@ -71,7 +71,8 @@ type Client struct {
 	http    http.Client
 	hosts   *hosts
 	asking  chan struct{} // has an element for each request under way
-	buffers chan *buffers
+	reading chan struct{} // and for each answer that is being read
+	buffers sync.Pool     // of *buffers
 	root    *session
 
 	mu     sync.Mutex
@@ -119,10 +120,8 @@ func newClient(creds Credentials, opts Options) (*Client, error) {
 		opts:    opts,
 		hosts:   &hosts{base: newTransport(config, opts), known: map[string]bool{}, maxBody: opts.maxBody},
 		asking:  make(chan struct{}, opts.Concurrency),
-		buffers: make(chan *buffers, readers),
-	}
-	for range readers {
-		c.buffers <- new(buffers)
+		reading: make(chan struct{}, readers),
+		buffers: sync.Pool{New: func() any { return new(buffers) }},
 	}
 	c.hosts.allow(auth)
 	c.http = http.Client{
@@ -176,6 +175,7 @@ func (c *Client) Instances(ctx context.Context, inventory exports.Inventory, reg
 		}
 	}
 	instances, err := c.listInstances(ctx, served, regions)
+	c.buffers = sync.Pool{New: c.buffers.New} // those that pages were read into are large
 	if err != nil {
 		return err
 	}

@@ -100,13 +100,14 @@ func (c *Client) once(ctx context.Context, r call) error {
 	if kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return &UntrustedError{x, fmt.Errorf("the answer is %s and not JSON", quote(response.Header.Get("Content-Type"))), notTheAPI}
 	}
-	var b *buffers
 	select {
-	case b = <-c.buffers:
+	case c.reading <- struct{}{}:
 	case <-limited.Done():
 		return c.broken(ctx, x, limited.Err())
 	}
-	defer func() { c.buffers <- b }()
+	defer func() { <-c.reading }()
+	b := c.buffers.Get().(*buffers)
+	defer c.buffers.Put(b)
 	b.body.Reset()
 	if length := response.ContentLength; length > 0 {
 		b.body.Grow(int(min(length, maxExpected)) + bytes.MinRead)
