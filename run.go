@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -172,6 +173,7 @@ func (a *app) compute(ctx context.Context, s settings) (_ *outcome, err error) {
 	if err := a.decide(ctx, s, o, evidence, creds, credsErr); err != nil {
 		return nil, err
 	}
+	giveBack(o.plan.Desired.Len())
 	a.metrics.enter(phaseProof)
 	for _, warning := range o.plan.Warnings {
 		a.log.Warn(warning)
@@ -307,6 +309,7 @@ func (a *app) decide(ctx context.Context, s settings, o *outcome, e exports.Evid
 	if e.Inventory, err = client.Inventory(ctx, keystone.Wanted{Keys: keys, IDs: ids}); err != nil {
 		return err
 	}
+	giveBack(e.Inventory.Len())
 	if err := o.compare(e); err != nil {
 		return err
 	}
@@ -323,6 +326,15 @@ func (a *app) decide(ctx context.Context, s settings, o *outcome, e exports.Evid
 	}
 	e.Inventory = e.Inventory.Join(second)
 	return o.compare(e)
+}
+
+// giveBack gives the memory of a part of a run that is over back to the system,
+// where that was about many instances or grants: so a run needs what its largest
+// part does, and not the sum. It takes the time of one garbage collection.
+func giveBack(many int) {
+	if many >= 20_000 {
+		debug.FreeOSMemory()
+	}
 }
 
 // compare makes the plan that follows from the evidence. With an error the plan is
@@ -355,7 +367,7 @@ func (o *outcome) render() error {
 // before is all that the plan starts from: the text of the exports file, and the
 // grants of adopted files.
 func (o *outcome) before() []byte {
-	text := slices.Clone(o.old.Text)
+	text := slices.Clip(o.old.Text)
 	for _, file := range o.adopted {
 		text = fmt.Appendf(text, "adopted %q\n", file.Path)
 		for _, g := range file.Grants {
@@ -396,7 +408,7 @@ func (a *app) prove(ctx context.Context, s settings, o *outcome) error {
 			o.table = &render.Agreement{Answer: render.Disagrees, Differences: []string{broken.Error()}}
 		} else if err != nil {
 			return err
-		} else {
+		} else if !o.rewrites() {
 			agreement := table.Agrees(o.plan.Desired, o.foreign)
 			o.table = &agreement
 		}
