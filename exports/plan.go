@@ -96,34 +96,58 @@ func Compare(today, desired Set, e Evidence) (Plan, error) {
 		plan.Added = desired.Grants() // of which there can be many
 		return plan, nil
 	}
-	for _, g := range desired.Grants() {
-		switch old, ok := today.At(g.Place()); {
-		case !ok:
-			plan.Added = append(plan.Added, g)
-		case old.Options != g.Options:
-			plan.Changed = append(plan.Changed, Change{old, g})
-		}
-	}
 	var j *judge
 	unclear := &UnclearError{}
-	for _, g := range today.Grants() {
-		if _, ok := desired.At(g.Place()); ok {
-			continue
+	for old, wanted := range pairs(today.Grants(), desired.Grants()) {
+		switch {
+		case old == nil:
+			plan.Added = append(plan.Added, *wanted)
+		case wanted == nil:
+			if j == nil {
+				j = newJudge(e) // which most runs do not need
+			}
+			reason, doubt, why := j.judge(*old)
+			if doubt != "" {
+				unclear.add(*old, doubt, why)
+			} else {
+				plan.Removed = append(plan.Removed, Removal{*old, reason})
+			}
+		case old.Options != wanted.Options:
+			plan.Changed = append(plan.Changed, Change{*old, *wanted})
 		}
-		if j == nil {
-			j = newJudge(e) // which most runs do not need
-		}
-		reason, doubt, why := j.judge(g)
-		if doubt != "" {
-			unclear.add(g, doubt, why)
-			continue
-		}
-		plan.Removed = append(plan.Removed, Removal{g, reason})
 	}
 	if len(unclear.Grants) > 0 {
 		return Plan{}, unclear
 	}
 	return plan, nil
+}
+
+// pairs walks the places of two lists that are in order. A grant is nil where its
+// list has none for the place.
+func pairs(a, b []Grant) func(yield func(inA, inB *Grant) bool) {
+	return func(yield func(inA, inB *Grant) bool) {
+		for len(a) > 0 || len(b) > 0 {
+			var inA, inB *Grant
+			order := 0
+			switch {
+			case len(b) == 0:
+				order = -1
+			case len(a) == 0:
+				order = 1
+			default:
+				order = a[0].Place().Compare(b[0].Place())
+			}
+			if order <= 0 {
+				inA, a = &a[0], a[1:]
+			}
+			if order >= 0 {
+				inB, b = &b[0], b[1:]
+			}
+			if !yield(inA, inB) {
+				return
+			}
+		}
+	}
 }
 
 // Gone gives the keys of the projects that lose grants because a listing lacks

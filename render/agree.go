@@ -91,6 +91,9 @@ func (t Table) compareSet(want exports.Set, foreign []Foreign) []difference {
 	for _, g := range want.Grants() {
 		c.expect(g.Place(), g.Options)
 	}
+	if c.found == len(t) {
+		return c.sorted() // all that is there is wanted
+	}
 	for place := range t {
 		if _, ok := want.At(place); !ok {
 			c.surplus(place)
@@ -121,6 +124,7 @@ type comparison struct {
 	names       []exports.Place // wanted for a host name
 	nameEntries map[string]bool // paths of the table with an entry for a host name
 	options     map[[2]string]Answer
+	found       int // expected places that are there
 	differences []difference
 }
 
@@ -158,6 +162,9 @@ func (c *comparison) add(answer Answer, kind differenceKind, place exports.Place
 // expect looks for a wanted place.
 func (c *comparison) expect(place exports.Place, options string) {
 	have, ok := c.table[place]
+	if ok {
+		c.found++
+	}
 	switch {
 	case !ok && isName(place.Client):
 		c.add(CannotTell, missing, place, "%s is not there under this name, the host may have another", placeText(place))

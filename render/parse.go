@@ -42,7 +42,7 @@ func (l Line) String() string {
 // it cannot read it gives back in Unread.
 func Parse(text []byte) Parsed {
 	var (
-		parsed = Parsed{Lines: map[exports.Place]int{}}
+		parsed = Parsed{Lines: make(map[exports.Place]int, bytes.Count(text, []byte("\n")))}
 		grants []exports.Grant
 		owner  exports.Owner
 		number int
