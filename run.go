@@ -272,14 +272,15 @@ func (a *app) findCredentials(s settings, config *exports.Config) (keystone.Cred
 // cloudOptions is how the cloud is asked.
 func (a *app) cloudOptions(config *exports.Config) keystone.Options {
 	return keystone.Options{
-		Domain:    config.OpenStack.Domain,
-		Regions:   config.OpenStack.Regions,
-		Listing:   config.OpenStack.Listing,
-		UserAgent: "nfs-exportd/" + strings.Fields(versionText())[0],
-		Log:       a.log,
-		Proxy:     http.ProxyFromEnvironment,
-		Now:       a.now,
-		Sleep:     a.sleep,
+		Domain:      config.OpenStack.Domain,
+		Regions:     config.OpenStack.Regions,
+		Listing:     config.OpenStack.Listing,
+		Concurrency: config.OpenStack.Concurrency,
+		UserAgent:   "nfs-exportd/" + strings.Fields(versionText())[0],
+		Log:         a.log,
+		Proxy:       http.ProxyFromEnvironment,
+		Now:         a.now,
+		Sleep:       a.sleep,
 	}
 }
 

@@ -7,13 +7,15 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+
+	"nfs-exportd/exports"
 )
 
 var errSibling = errors.New("something else that ran beside it failed")
 
-// workers is how many goroutines one call of parallel starts: more than requests
-// are made at a time, and few enough not to matter in memory.
-const workers = 32
+// workers is how many goroutines one call of parallel starts: as many as there can
+// be requests at a time, and few enough not to matter in memory.
+const workers = exports.MaxConcurrency
 
 // parallel calls do for each of 0 to n-1, many at once; how many requests are made
 // at a time is not its business. The first error stops the rest. Of several, it
