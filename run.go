@@ -187,6 +187,10 @@ func (a *app) compute(ctx context.Context, s settings) (_ *outcome, err error) {
 	if err := a.prove(ctx, s, o); err != nil {
 		return nil, err
 	}
+	// Only a change costs this time: a run that has nothing to do says nothing.
+	if warning := render.ManyClients(o.plan.Desired); warning != "" && o.changes() {
+		a.log.Warn(warning)
+	}
 	return o, nil
 }
 
