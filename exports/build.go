@@ -29,49 +29,75 @@ func Build(e Evidence) (Set, error) {
 	if err := e.checkAddresses(); err != nil {
 		return Set{}, err
 	}
-	grants := make([]Grant, 0, e.countGrants())
-	for _, l := range e.Config.Public {
-		grants = append(grants, Grant{Path: l.Path, Client: l.Client, Options: l.Options, Owner: Owner{Public: l.Name}})
-	}
-	for p, m := range e.mountsHere() {
-		project := e.Inventory.Projects[p.Key]
-		owner := Owner{ID: project.ID, Name: project.Name}
-		for instance, addr := range e.addresses(project) {
-			grants = append(grants, Grant{
-				Path: m.Path, Client: Client{Addr: addr}, Options: p.Options, Owner: owner,
-				Instance: InstanceRef{instance.ID, instance.Name},
-			})
-		}
-	}
-	slices.SortFunc(grants, compareWanted)
-	return firstOfEach(grants), nil
-}
-
-// mountsHere walks the mounts on this server of projects that get grants.
-func (e Evidence) mountsHere() func(yield func(ProjectConfig, Mount) bool) {
-	return func(yield func(ProjectConfig, Mount) bool) {
-		for _, p := range e.Config.Served(e.Hosts) {
-			if project := e.Inventory.Projects[p.Key]; project.Sight != Shown || !project.Enabled {
-				continue
-			}
-			for _, m := range p.Mounts {
-				if e.Hosts[m.Host].Where == Here && !yield(p, m) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// countGrants is how many grants there are before doubled ones are taken out.
-func (e Evidence) countGrants() int {
-	n := len(e.Config.Public)
-	for p := range e.mountsHere() {
-		for range e.addresses(e.Inventory.Projects[p.Key]) {
+	parts := e.parts()
+	n := 0
+	for _, p := range parts {
+		for range e.grants(p) {
 			n++
 		}
 	}
-	return n
+	grants := make([]Grant, 0, n)
+	sorted := 0
+	for i, p := range parts {
+		for g := range e.grants(p) {
+			grants = append(grants, g)
+		}
+		// Path by path there is less to sort than all at once.
+		if i+1 == len(parts) || parts[i+1].path != p.path {
+			slices.SortFunc(grants[sorted:], compareWanted)
+			sorted = len(grants)
+		}
+	}
+	return firstOfEach(grants), nil
+}
+
+// part is a public line, or a mount on this server of a project that gets grants.
+type part struct {
+	path    string
+	public  PublicLine
+	options string
+	project Project // the zero Project is none
+}
+
+// parts are in order of their paths.
+func (e Evidence) parts() []part {
+	var parts []part
+	for _, l := range e.Config.Public {
+		parts = append(parts, part{path: l.Path, public: l})
+	}
+	for _, p := range e.Config.Served(e.Hosts) {
+		project := e.Inventory.Projects[p.Key]
+		if project.Sight != Shown || !project.Enabled {
+			continue
+		}
+		for _, m := range p.Mounts {
+			if e.Hosts[m.Host].Where == Here {
+				parts = append(parts, part{path: m.Path, options: p.Options, project: project})
+			}
+		}
+	}
+	slices.SortStableFunc(parts, func(a, b part) int { return strings.Compare(a.path, b.path) })
+	return parts
+}
+
+// grants walks the grants of a part.
+func (e Evidence) grants(p part) func(yield func(Grant) bool) {
+	return func(yield func(Grant) bool) {
+		if p.project.Sight != Shown {
+			l := p.public
+			yield(Grant{Path: l.Path, Client: l.Client, Options: l.Options, Owner: Owner{Public: l.Name}})
+			return
+		}
+		owner := Owner{ID: p.project.ID, Name: p.project.Name}
+		for instance, addr := range e.addresses(p.project) {
+			if !yield(Grant{
+				Path: p.path, Client: Client{Addr: addr}, Options: p.options, Owner: owner,
+				Instance: InstanceRef{instance.ID, instance.Name},
+			}) {
+				return
+			}
+		}
+	}
 }
 
 // compareWanted orders grants by place. Of several for one place the first

@@ -317,7 +317,7 @@ type mounted struct {
 func (j *judge) mount(g Grant) mounted {
 	var best mounted
 	bestRank := 0
-	consider := func(p ProjectConfig, ranks map[Where]int) {
+	consider := func(p ProjectConfig, ranks [3]int) { // by Where
 		for _, m := range p.Mounts {
 			if m.Path != g.Path {
 				continue
@@ -334,12 +334,12 @@ func (j *judge) mount(g Grant) mounted {
 	}
 	found, orAnother := j.projectsOf(g.Owner)
 	for _, p := range found {
-		consider(p, map[Where]int{Elsewhere: 1, Unresolved: 3, Here: 5})
+		consider(p, [3]int{Elsewhere: 1, Unresolved: 3, Here: 5})
 	}
 	if orAnother && best.where != Here {
 		// Such a key can cast doubt, and prove nothing.
 		for _, p := range j.hidden {
-			consider(p, map[Where]int{Unresolved: 3, Here: 5})
+			consider(p, [3]int{Unresolved: 3, Here: 5})
 		}
 	}
 	return best
