@@ -41,9 +41,10 @@ func (l Line) String() string {
 // Parse reads an exports file as Marshal writes it. It takes any text, and what
 // it cannot read it gives back in Unread.
 func Parse(text []byte) Parsed {
+	lines := bytes.Count(text, []byte("\n"))
 	var (
-		parsed = Parsed{Lines: make(map[exports.Place]int, bytes.Count(text, []byte("\n")))}
-		grants []exports.Grant
+		parsed = Parsed{Lines: make(map[exports.Place]int, lines)}
+		grants = make([]exports.Grant, 0, lines)
 		owner  exports.Owner
 		number int
 		parser lineParser
@@ -153,7 +154,7 @@ func (p *lineParser) grant(line string) (exports.Grant, string) {
 		return exports.Grant{}, "not PATH CLIENT(OPTIONS)"
 	}
 	g := exports.Grant{
-		Path:    pathUnescaper.Replace(path),
+		Path:    unescapePath(path),
 		Client:  exports.ParseClient(client),
 		Options: strings.TrimSuffix(options, ")"),
 	}

@@ -146,6 +146,13 @@ var (
 
 func escapePath(path string) string { return pathEscaper.Replace(path) }
 
+func unescapePath(path string) string {
+	if !strings.Contains(path, `\`) {
+		return path // without the copy that a replacer makes
+	}
+	return pathUnescaper.Replace(path)
+}
+
 // safety checks one grant after the other. What is as in the one before is not
 // looked at again, as thousands of lines have the same path and options.
 type safety struct {
