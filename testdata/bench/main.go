@@ -76,6 +76,9 @@ func bench() error {
 		}
 		results[s.name] = r
 	}
+	if m.small {
+		fmt.Println("All is small: the names tell of other sizes, and the figures nothing.")
+	}
 	printTable(os.Stdout, results)
 	return nil
 }
