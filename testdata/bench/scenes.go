@@ -11,8 +11,9 @@ import (
 // scene is one thing that is measured.
 type scene struct {
 	name                string
-	projects, instances int // of the cloud, spread evenly
-	served              int // how many of the projects the configuration has
+	projects, instances int  // of the cloud, spread evenly
+	served              int  // how many of the projects the configuration has
+	one                 bool // it has one project of 20 instances that is in the cloud besides
 	perProject          bool
 	latency             time.Duration // of each request
 	args                []string
@@ -31,6 +32,7 @@ const (
 	slowEach200 = "200 × 20, per-project, 20 ms a request"
 	oneInSmall  = "1 project of 20 served, in a cloud of 20"
 	oneInLarge  = "1 project of 20 served, in a cloud of 100,000"
+	oneInMany   = "the same, with 5,000 projects in the cloud"
 	served10k   = "10,000 instances served"
 	served100k  = "100,000 instances served"
 	same100k    = "100,000 instances served, nothing changed"
@@ -51,8 +53,9 @@ func scenes() []scene {
 		{name: each200, projects: 200, instances: 4000, served: 200, perProject: true, args: plan},
 		{name: slowAll200, projects: 200, instances: 4000, served: 200, latency: 20 * time.Millisecond, args: plan},
 		{name: slowEach200, projects: 200, instances: 4000, served: 200, perProject: true, latency: 20 * time.Millisecond, args: plan},
-		{name: oneInSmall, projects: 1, instances: 20, served: 1, args: plan},
-		{name: oneInLarge, projects: 5000, instances: 100_000, served: 1, args: plan},
+		{name: oneInSmall, projects: 1, one: true, args: plan},
+		{name: oneInLarge, projects: 200, instances: 100_000, one: true, args: plan},
+		{name: oneInMany, projects: 5000, instances: 100_000, one: true, args: plan},
 		{name: served10k, projects: 100, instances: 10_000, served: 100, args: plan},
 		{name: served100k, projects: 100, instances: 100_000, served: 100, args: plan},
 		{name: same100k, projects: 100, instances: 100_000, served: 100, args: []string{"apply"}, before: applied, after: untouched},

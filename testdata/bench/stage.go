@@ -91,15 +91,31 @@ func (st *stage) close() {
 func (st *stage) configure(first, end int) error {
 	var b bytes.Buffer
 	b.WriteString("private:\n")
+	if st.scene.one {
+		fmt.Fprintf(&b, "  %s: {mounts: {home: 'nfs.example.org:%s/srv/project-00000'}}\n", theOne, st.dir)
+	}
 	for n := first; n < end; n++ {
 		fmt.Fprintf(&b, "  project-%05d: {gid: %d, mounts: {dumps: true, home: 'nfs.example.org:%s/srv/project-%05d'}}\n", n, 50000+n, st.dir, n)
 	}
 	return os.WriteFile(st.path("nfs-mounts.yaml"), b.Bytes(), 0o644)
 }
 
+// theOne is the name of the project that is in the cloud besides.
+const theOne = "the-one"
+
 // start starts the cloud.
 func (st *stage) start() error {
-	st.cloud = exec.Command(st.machine.testcloud, "-record",
+	var document strings.Builder
+	if st.scene.one {
+		fmt.Fprintf(&document, "projects: {%s: {}}\ninstances:\n", theOne)
+		for n := range 20 {
+			fmt.Fprintf(&document, "  one-%d: {project: %s, addresses: {lan: [10.200.0.%d]}}\n", n, theOne, n+1)
+		}
+	}
+	if err := os.WriteFile(st.path("cloud.yaml"), []byte(document.String()), 0o644); err != nil {
+		return err
+	}
+	st.cloud = exec.Command(st.machine.testcloud, "-record", "-cloud", st.path("cloud.yaml"),
 		"-projects", strconv.Itoa(st.scene.projects), "-instances", strconv.Itoa(st.scene.instances), "-latency", st.scene.latency.String())
 	st.cloud.Stderr = os.Stderr
 	out, err := st.cloud.StdoutPipe()
