@@ -244,16 +244,15 @@ func (o *outcome) readFiles(s settings) error {
 		return err
 	}
 	o.parsed = render.Parse(o.old.Text)
-	today := slices.Clone(o.parsed.Set.Grants())
+	o.plan.Today = o.parsed.Set
 	for _, path := range s.adopt {
 		adopted, err := render.ReadAdopted(path)
 		if err != nil {
 			return err
 		}
 		o.adopted = append(o.adopted, adopted)
-		today = append(today, adopted.Grants...)
+		o.plan.Today = exports.NewSet(slices.Concat(o.plan.Today.Grants(), adopted.Grants))
 	}
-	o.plan.Today = exports.NewSet(today)
 	o.foreign, err = render.ReadForeign(s.etcExports(), s.exportsFile, o.adopted)
 	return err
 }

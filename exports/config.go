@@ -12,7 +12,7 @@ const (
 	DefaultMaxRemoved        = 10
 	DefaultMaxRemovedPercent = 25
 	DefaultDomain            = "default"
-	DefaultConcurrency       = 10
+	DefaultConcurrency       = 12
 	MaxConcurrency           = 32
 )
 

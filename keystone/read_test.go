@@ -58,7 +58,7 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.Domain != "default" || o.Listing != exports.ListingAuto || o.Concurrency != 10 || o.RequestTimeout != 90*time.Second || o.maxBody != maxBody || o.Log == nil {
+	if o.Domain != "default" || o.Listing != exports.ListingAuto || o.Concurrency != 12 || o.RequestTimeout != 90*time.Second || o.maxBody != maxBody || o.Log == nil {
 		t.Errorf("%+v", o)
 	}
 	if r := o.Random(); r < 0 || r >= 1 || time.Since(o.Now()) > time.Minute {

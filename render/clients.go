@@ -1,7 +1,9 @@
 package render
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 
 	"nfs-exportd/exports"
 )
@@ -16,15 +18,17 @@ func ManyClients(set exports.Set) string {
 	if set.Len() < manyClients {
 		return ""
 	}
-	addresses, literals := map[[16]byte]bool{}, map[string]bool{}
+	addresses, literals := make([][16]byte, 0, set.Len()), map[string]bool{}
 	for _, g := range set.Grants() {
 		if g.Client.Literal != "" {
 			literals[g.Client.Literal] = true
 		} else {
-			addresses[g.Client.Addr.As16()] = true
+			addresses = append(addresses, g.Client.Addr.As16())
 		}
 	}
-	n := len(addresses) + len(literals)
+	// A map of them would be several times as large.
+	slices.SortFunc(addresses, func(a, b [16]byte) int { return bytes.Compare(a[:], b[:]) })
+	n := len(slices.Compact(addresses)) + len(literals)
 	if n < manyClients {
 		return ""
 	}

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"nfs-exportd/exports"
 )
 
 // stage is a directory that stands for a file server, and a cloud.
@@ -211,9 +213,9 @@ func (st *stage) prepareCurl() (int64, error) {
 	return bytes, nil
 }
 
-// runCurl makes the same requests, as many at a time as the program.
+// runCurl makes the same requests, as many at a time as the program does.
 func (st *stage) runCurl() (cost, error) {
-	c, _, err := timed(nil, 0, st.machine.curl, "-K", st.path("curl"), "--parallel", "--parallel-max", "10")
+	c, _, err := timed(nil, 0, st.machine.curl, "-K", st.path("curl"), "--parallel", "--parallel-max", strconv.Itoa(exports.DefaultConcurrency))
 	return c, err
 }
 
