@@ -74,7 +74,7 @@ clean:
 .PHONY: bench bench-once
 bench: build
 	$(GO) test -run '^$$' -bench . ./exports ./keystone/... ./render
-	test ! -x /usr/sbin/exportfs || $(GO) test -tags real -run '^$$' -bench Exportfs -benchtime 5x ./render
+	test ! -x /usr/sbin/exportfs || testdata/bench/exportfs.sh
 	$(GO) build -o bin/testcloud ./keystone/keystonetest/testcloud
 	$(GO) run ./testdata/bench bin/nfs-exportd bin/testcloud
 
