@@ -102,7 +102,6 @@ type result struct {
 	curl             cost // the same answers
 	logins, requests int
 	answers          int64 // bytes, as curl has them
-	changed          int   // lines of the plan's diff
 }
 
 // measure sets a scene up and gives the medians.
@@ -129,7 +128,6 @@ func (m *machine) measure(s scene) (result, error) {
 			return result{}, err
 		}
 	}
-	r.changed = st.changedLines
 	if !s.cloud() {
 		return r, nil
 	}

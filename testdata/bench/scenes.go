@@ -62,8 +62,8 @@ func scenes() []scene {
 		{name: projects2k, projects: 2000, instances: 40_000, served: 2000, args: plan},
 		// Every third instance has two addresses.
 		{name: unchanged, projects: 75, instances: 1500, served: 75, args: []string{"apply"}, before: applied, after: untouched},
-		{name: changed4k, projects: 150, instances: 3000, served: 75, args: plan, status: 65, before: otherHalf},
-		{name: changed40k, projects: 1500, instances: 30_000, served: 750, args: plan, status: 65, before: otherHalf},
+		{name: changed4k, projects: 150, instances: 3000, served: 75, args: plan, status: 65, before: otherHalf, after: manyLines},
+		{name: changed40k, projects: 1500, instances: 30_000, served: 750, args: plan, status: 65, before: otherHalf, after: manyLines},
 		{name: version, args: []string{"--version"}},
 	}
 }
@@ -95,6 +95,14 @@ func otherHalf(st *stage) error {
 		return err
 	}
 	return st.configure(st.scene.served, 2*st.scene.served)
+}
+
+// manyLines is an error if the diff does not have a line for each instance at least.
+func manyLines(st *stage) error {
+	if st.changedLines < st.scene.instances {
+		return fmt.Errorf("only %d lines change", st.changedLines)
+	}
+	return nil
 }
 
 // exportfsRuns is the file to which exportfs adds a letter each time.
