@@ -82,8 +82,9 @@ func applied(st *stage) error {
 // untouched is an error if anything was written or exportfs was run, sandbox or
 // not.
 func untouched(st *stage) error {
-	if _, err := os.Stat(st.path(exportfsRuns)); !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("exportfs was run (%v)", err)
+	runs, err := os.ReadFile(st.path(exportfsRuns))
+	if !errors.Is(err, os.ErrNotExist) {
+		return errors.Join(fmt.Errorf("exportfs was run %d times", len(runs)), err)
 	}
 	return st.compare()
 }
