@@ -583,10 +583,14 @@ func (k *checkup) checkPlan(ctx context.Context) (string, error) {
 		refused.next = "run plan, read it, and if it is right, approve it"
 		return "", refused
 	}
-	if !o.rewrites() {
-		return "nothing is to be changed", nil
+	says := "nothing is to be changed"
+	if o.rewrites() {
+		says = fmt.Sprintf("%d grants to add, %d to remove, %d to change", len(o.plan.Added), len(o.plan.Removed), len(o.plan.Changed))
 	}
-	return fmt.Sprintf("%d grants to add, %d to remove, %d to change", len(o.plan.Added), len(o.plan.Removed), len(o.plan.Changed)), nil
+	if warning := render.ManyClients(o.plan.Desired); warning != "" {
+		return "", concern(says + "; " + warning)
+	}
+	return says, nil
 }
 
 // count is "1 grant" or "2 grants".

@@ -13,13 +13,17 @@ import (
 // it ignores what follows. Nothing to do is nothing printed.
 func (o *outcome) printText(w io.Writer) error {
 	var b strings.Builder
+	if o.rewrites() {
+		if err := render.WriteDiff(w, o.path, o.old.Text, o.text, o.old.Exists); err != nil {
+			return err
+		}
+	}
 	switch {
 	case o.held != nil && o.held.standby:
 		// A standby does this for months: not a word.
 	case o.held != nil:
 		b.WriteString(o.held.text() + "\n")
 	case o.rewrites():
-		b.Write(o.diff())
 		for _, r := range o.plan.Removed {
 			fmt.Fprintf(&b, "remove %s %s of %q: %s\n", r.Path, r.Client, r.Owner, r.Reason)
 		}
@@ -40,10 +44,6 @@ func (o *outcome) printText(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-func (o *outcome) diff() []byte {
-	return render.Diff(o.path, o.old.Text, o.text, o.old.Exists)
 }
 
 // The JSON form of a plan, see "JSON" in nfs-exportd(8).
@@ -104,7 +104,7 @@ func (o *outcome) printJSON(w io.Writer) error {
 			p.Held.Until = &until
 		}
 	} else {
-		p.Diff = string(o.diff())
+		p.Diff = string(render.Diff(o.path, o.old.Text, o.text, o.old.Exists))
 	}
 	if refused := o.refused(); refused != nil {
 		p.Refused = &refusedJSON{

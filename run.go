@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -178,6 +179,7 @@ func (a *app) compute(ctx context.Context, s settings) (_ *outcome, err error) {
 	if err := a.decide(ctx, s, o, evidence, creds, credsErr); err != nil {
 		return nil, err
 	}
+	giveBack(o.plan.Desired.Len())
 	a.metrics.enter(phaseProof)
 	for _, warning := range o.plan.Warnings {
 		a.log.Warn(warning)
@@ -190,6 +192,10 @@ func (a *app) compute(ctx context.Context, s settings) (_ *outcome, err error) {
 	}
 	if err := a.prove(ctx, s, o); err != nil {
 		return nil, err
+	}
+	// Only a change costs this time: a run that has nothing to do says nothing.
+	if warning := render.ManyClients(o.plan.Desired); warning != "" && o.changes() {
+		a.log.Warn(warning)
 	}
 	return o, nil
 }
@@ -293,16 +299,15 @@ func (o *outcome) readFiles(s settings) error {
 		return err
 	}
 	o.parsed = render.Parse(o.old.Text)
-	today := slices.Clone(o.parsed.Set.Grants())
+	o.plan.Today = o.parsed.Set
 	for _, path := range s.adopt {
 		adopted, err := render.ReadAdopted(path)
 		if err != nil {
 			return err
 		}
 		o.adopted = append(o.adopted, adopted)
-		today = append(today, adopted.Grants...)
+		o.plan.Today = exports.NewSet(slices.Concat(o.plan.Today.Grants(), adopted.Grants))
 	}
-	o.plan.Today = exports.NewSet(today)
 	o.foreign, err = render.ReadForeign(s.etcExports(), s.exportsFile, o.adopted)
 	return err
 }
@@ -325,14 +330,15 @@ func (a *app) findCredentials(s settings, config *exports.Config) (keystone.Cred
 // cloudOptions is how the cloud is asked.
 func (a *app) cloudOptions(config *exports.Config) keystone.Options {
 	return keystone.Options{
-		Domain:    config.OpenStack.Domain,
-		Regions:   config.OpenStack.Regions,
-		Listing:   config.OpenStack.Listing,
-		UserAgent: "nfs-exportd/" + strings.Fields(versionText())[0],
-		Log:       a.log,
-		Proxy:     http.ProxyFromEnvironment,
-		Now:       a.now,
-		Sleep:     a.sleep,
+		Domain:      config.OpenStack.Domain,
+		Regions:     config.OpenStack.Regions,
+		Listing:     config.OpenStack.Listing,
+		Concurrency: config.OpenStack.Concurrency,
+		UserAgent:   "nfs-exportd/" + strings.Fields(versionText())[0],
+		Log:         a.log,
+		Proxy:       http.ProxyFromEnvironment,
+		Now:         a.now,
+		Sleep:       a.sleep,
 	}
 }
 
@@ -362,6 +368,7 @@ func (a *app) decide(ctx context.Context, s settings, o *outcome, e exports.Evid
 	if e.Inventory, err = client.Inventory(ctx, keystone.Wanted{Keys: keys, IDs: ids}); err != nil {
 		return err
 	}
+	giveBack(e.Inventory.Len())
 	if err := o.compare(e); err != nil {
 		return err
 	}
@@ -378,6 +385,15 @@ func (a *app) decide(ctx context.Context, s settings, o *outcome, e exports.Evid
 	}
 	e.Inventory = e.Inventory.Join(second)
 	return o.compare(e)
+}
+
+// giveBack gives the memory of a part of a run that is over back to the system,
+// where that was about many instances or grants: so a run needs what its largest
+// part does, and not the sum. It takes the time of one garbage collection.
+func giveBack(many int) {
+	if many >= 20_000 {
+		debug.FreeOSMemory()
+	}
 }
 
 // compare makes the plan that follows from the evidence. With an error the plan is
@@ -410,7 +426,7 @@ func (o *outcome) render() error {
 // before is all that the plan starts from: the text of the exports file, and the
 // grants of adopted files.
 func (o *outcome) before() []byte {
-	text := slices.Clone(o.old.Text)
+	text := slices.Clip(o.old.Text)
 	for _, file := range o.adopted {
 		text = fmt.Appendf(text, "adopted %q\n", file.Path)
 		for _, g := range file.Grants {
@@ -451,7 +467,7 @@ func (a *app) prove(ctx context.Context, s settings, o *outcome) error {
 			o.table = &render.Agreement{Answer: render.Disagrees, Differences: []string{broken.Error()}}
 		} else if err != nil {
 			return err
-		} else {
+		} else if !o.rewrites() {
 			agreement := table.Agrees(o.plan.Desired, o.foreign)
 			o.table = &agreement
 		}

@@ -29,42 +29,92 @@ func Build(e Evidence) (Set, error) {
 	if err := e.checkAddresses(); err != nil {
 		return Set{}, err
 	}
-	var grants []Grant
-	// Public lines come first: where one names a single address, the operator
-	// wrote its options on purpose.
+	parts := e.parts()
+	n := 0
+	for _, p := range parts {
+		for range e.grants(p) {
+			n++
+		}
+	}
+	grants := make([]Grant, 0, n)
+	sorted := 0
+	for i, p := range parts {
+		for g := range e.grants(p) {
+			grants = append(grants, g)
+		}
+		// Path by path there is less to sort than all at once.
+		if i+1 == len(parts) || parts[i+1].path != p.path {
+			slices.SortFunc(grants[sorted:], compareWanted)
+			sorted = len(grants)
+		}
+	}
+	return firstOfEach(grants), nil
+}
+
+// part is a public line, or a mount on this server of a project that gets grants.
+type part struct {
+	path    string
+	public  PublicLine
+	options string
+	project Project // the zero Project is none
+}
+
+// parts are in order of their paths.
+func (e Evidence) parts() []part {
+	var parts []part
 	for _, l := range e.Config.Public {
-		grants = append(grants, Grant{Path: l.Path, Client: l.Client, Options: l.Options, Owner: Owner{Public: l.Name}})
+		parts = append(parts, part{path: l.Path, public: l})
 	}
 	for _, p := range e.Config.Served(e.Hosts) {
 		project := e.Inventory.Projects[p.Key]
 		if project.Sight != Shown || !project.Enabled {
 			continue
 		}
-		owner := Owner{ID: project.ID, Name: project.Name}
 		for _, m := range p.Mounts {
-			if e.Hosts[m.Host].Where != Here {
-				continue
-			}
-			for instance, addr := range e.addresses(project) {
-				grants = append(grants, Grant{
-					Path: m.Path, Client: Client{Addr: addr}, Options: p.Options, Owner: owner,
-					Instance: InstanceRef{instance.ID, instance.Name},
-				})
+			if e.Hosts[m.Host].Where == Here {
+				parts = append(parts, part{path: m.Path, options: p.Options, project: project})
 			}
 		}
 	}
-	// NewSet keeps the first of several for a place, and which that is must not
-	// hang on the order of any list.
-	slices.SortFunc(grants, func(a, b Grant) int {
-		return cmp.Or(
-			cmp.Compare(len(b.Owner.Public), 0)-cmp.Compare(len(a.Owner.Public), 0),
-			strings.Compare(a.Owner.Public, b.Owner.Public),
-			strings.Compare(a.Owner.ID, b.Owner.ID),
-			strings.Compare(a.Options, b.Options),
-			strings.Compare(a.Instance.ID, b.Instance.ID),
-		)
-	})
-	return NewSet(grants), nil
+	slices.SortStableFunc(parts, func(a, b part) int { return strings.Compare(a.path, b.path) })
+	return parts
+}
+
+// grants walks the grants of a part.
+func (e Evidence) grants(p part) func(yield func(Grant) bool) {
+	return func(yield func(Grant) bool) {
+		if p.project.Sight != Shown {
+			l := p.public
+			yield(Grant{Path: l.Path, Client: l.Client, Options: l.Options, Owner: Owner{Public: l.Name}})
+			return
+		}
+		owner := Owner{ID: p.project.ID, Name: p.project.Name}
+		for instance, addr := range e.addresses(p.project) {
+			if !yield(Grant{
+				Path: p.path, Client: Client{Addr: addr}, Options: p.options, Owner: owner,
+				Instance: InstanceRef{instance.ID, instance.Name},
+			}) {
+				return
+			}
+		}
+	}
+}
+
+// compareWanted orders grants by place. Of several for one place the first
+// counts, and which that is must not hang on the order of any list. Public lines
+// come first: where one names a single address, the operator wrote its options
+// on purpose.
+func compareWanted(a, b Grant) int {
+	if n := a.Place().Compare(b.Place()); n != 0 {
+		return n
+	}
+	return cmp.Or(
+		cmp.Compare(len(b.Owner.Public), 0)-cmp.Compare(len(a.Owner.Public), 0),
+		strings.Compare(a.Owner.Public, b.Owner.Public),
+		strings.Compare(a.Owner.ID, b.Owner.ID),
+		strings.Compare(a.Options, b.Options),
+		strings.Compare(a.Instance.ID, b.Instance.ID),
+	)
 }
 
 // addresses walks the addresses of a project that count, in the form of
@@ -122,39 +172,62 @@ func word(text string) string {
 	return strconv.QuoteToASCII(text)
 }
 
-// claims gives who holds each address that counts.
-func (e Evidence) claims() map[netip.Addr]Claim {
-	claims := map[netip.Addr]Claim{}
-	for _, project := range e.served() {
-		for instance, addr := range e.addresses(project) {
-			if _, ok := claims[addr]; !ok {
-				claims[addr] = Claim{Owner{ID: project.ID, Name: project.Name}, instance}
+// key is an address as a key of a map that the garbage collector need not look
+// through. No two addresses without a zone that [netip.Addr.Unmap] gives have the
+// same one.
+type key [16]byte
+
+// holders gives for each address that counts the number of the project, among
+// projects, that has it; of several, the first.
+func (e Evidence) holders(projects []Project) map[key]int32 {
+	n := 0
+	for _, project := range projects {
+		for range e.addresses(project) {
+			n++
+		}
+	}
+	holders := make(map[key]int32, n)
+	for i, project := range projects {
+		for _, addr := range e.addresses(project) {
+			if _, ok := holders[addr.As16()]; !ok {
+				holders[addr.As16()] = int32(i)
 			}
 		}
 	}
-	return claims
+	return holders
 }
 
 // checkAddresses refuses addresses that must not become clients.
 func (e Evidence) checkAddresses() error {
-	holders := map[netip.Addr][]Claim{}
-	for _, project := range e.served() {
+	projects := e.served()
+	for _, project := range projects {
 		for instance, addr := range e.addresses(project) {
-			claim := Claim{Owner{ID: project.ID, Name: project.Name}, instance}
 			if why := impossible(addr, e.Local); why != "" {
-				return &AddressError{Addr: addr, Why: why, Claim: claim}
-			}
-			held := holders[addr]
-			if !slices.ContainsFunc(held, func(c Claim) bool { return c.Project.ID == project.ID }) {
-				holders[addr] = append(held, claim)
+				return &AddressError{Addr: addr, Why: why, Claim: Claim{Owner{ID: project.ID, Name: project.Name}, instance}}
 			}
 		}
 	}
-	maps.DeleteFunc(holders, func(_ netip.Addr, held []Claim) bool { return len(held) == 1 })
-	if len(holders) > 0 {
-		return newClaimedTwiceError(holders)
+	holders := e.holders(projects)
+	twice := map[netip.Addr][]Claim{}
+	for _, project := range projects {
+		for _, addr := range e.addresses(project) {
+			if projects[holders[addr.As16()]].ID != project.ID {
+				twice[addr] = nil
+			}
+		}
 	}
-	return nil
+	if len(twice) == 0 {
+		return nil
+	}
+	for _, project := range projects {
+		for instance, addr := range e.addresses(project) {
+			held, ok := twice[addr]
+			if ok && !slices.ContainsFunc(held, func(c Claim) bool { return c.Project.ID == project.ID }) {
+				twice[addr] = append(held, Claim{Owner{ID: project.ID, Name: project.Name}, instance})
+			}
+		}
+	}
+	return newClaimedTwiceError(twice)
 }
 
 // impossible says why no client can have an address, or gives nothing.

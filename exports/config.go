@@ -12,6 +12,8 @@ const (
 	DefaultMaxRemoved        = 10
 	DefaultMaxRemovedPercent = 25
 	DefaultDomain            = "default"
+	DefaultConcurrency       = 12
+	MaxConcurrency           = 32
 )
 
 // Config is a configuration file as [ParseConfig] accepted it: who may mount
@@ -59,6 +61,7 @@ type OpenStack struct {
 	Regions     []string // empty: all that Keystone lists
 	Networks    []string // names of Nova networks whose addresses count; empty: all
 	Listing     Listing
+	Concurrency int // requests at a time
 }
 
 // Listing is how instances are asked for.

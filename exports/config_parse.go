@@ -51,7 +51,7 @@ func ParseConfig(text []byte) (*Config, error) {
 	}
 	config := &Config{
 		Options:   DefaultOptions,
-		OpenStack: OpenStack{Domain: DefaultDomain, Listing: ListingAuto},
+		OpenStack: OpenStack{Domain: DefaultDomain, Listing: ListingAuto, Concurrency: DefaultConcurrency},
 		Limits:    Limits{MaxRemoved: DefaultMaxRemoved, MaxRemovedPercent: DefaultMaxRemovedPercent},
 	}
 	top := p.mapping(root, "", levelTop)
@@ -104,7 +104,7 @@ var knownKeys = map[level][]string{
 	levelTop:         {"public", "private", "maintenance", "openstack", "exports", "safety"},
 	levelProject:     {"gid", "mounts", "options"},
 	levelMaintenance: {"reason", "until"},
-	levelOpenStack:   {"cloud", "credentials", "domain", "regions", "networks", "listing"},
+	levelOpenStack:   {"cloud", "credentials", "domain", "regions", "networks", "listing", "concurrency"},
 	levelExports:     {"options"},
 	levelSafety:      {"max_removed", "max_removed_percent"},
 }
@@ -378,8 +378,8 @@ func (p *parser) lines(node *yaml.Node, field string) []string {
 	return values
 }
 
-// number gives a whole number from 0 to most.
-func (p *parser) number(node *yaml.Node, field string, most int) (int, bool) {
+// number gives a whole number from least to most.
+func (p *parser) number(node *yaml.Node, field string, least, most int) (int, bool) {
 	node, ok := p.untagged(node, field)
 	if !ok {
 		return 0, false
@@ -387,7 +387,7 @@ func (p *parser) number(node *yaml.Node, field string, most int) (int, bool) {
 	// YAML 1.1 reads 010 as 8 and 1_0 as 10; only what all readers agree on is
 	// taken.
 	n, err := strconv.Atoi(node.Value)
-	if node.Kind == yaml.ScalarNode && node.Tag == "!!int" && err == nil && strconv.Itoa(n) == node.Value && n >= 0 && n <= most {
+	if node.Kind == yaml.ScalarNode && node.Tag == "!!int" && err == nil && strconv.Itoa(n) == node.Value && n >= least && n <= most {
 		return n, true
 	}
 	got := kind(node)
@@ -397,7 +397,7 @@ func (p *parser) number(node *yaml.Node, field string, most int) (int, bool) {
 	if node.Tag == "!!str" && node.Kind == yaml.ScalarNode {
 		got = "the text " + got
 	}
-	p.problem(node, field, "must be a whole number from 0 to %d, in decimal digits alone and without quotes, not %s", most, got)
+	p.problem(node, field, "must be a whole number from %d to %d, in decimal digits alone and without quotes, not %s", least, most, got)
 	return 0, false
 }
 
@@ -605,7 +605,7 @@ func (p *parser) private(section *yaml.Node, options string) []ProjectConfig {
 		project := ProjectConfig{Key: key.Value, Options: options, Line: key.Line}
 		fields := p.mapping(value, field, levelProject)
 		if node, ok := fields["gid"]; ok {
-			if gid, ok := p.number(node, field+".gid", 1<<32-2); ok {
+			if gid, ok := p.number(node, field+".gid", 0, 1<<32-2); ok {
 				if other, ok := gids[gid]; ok {
 					p.problem(node, field+".gid", "%d is already the gid of %s: each project has its own", gid, other)
 				}
@@ -822,15 +822,18 @@ func (p *parser) openStack(section *yaml.Node, o *OpenStack) {
 			p.problem(node, "openstack.listing", "%q is not one of %s, %s and %s", text, ListingAuto, ListingAllProjects, ListingPerProject)
 		}
 	}
+	if node, ok := fields["concurrency"]; ok {
+		o.Concurrency, _ = p.number(node, "openstack.concurrency", 1, MaxConcurrency)
+	}
 }
 
 func (p *parser) limits(section *yaml.Node, l *Limits) {
 	fields := p.mapping(section, "safety", levelSafety)
 	if node, ok := fields["max_removed"]; ok {
-		l.MaxRemoved, _ = p.number(node, "safety.max_removed", 1<<31-1)
+		l.MaxRemoved, _ = p.number(node, "safety.max_removed", 0, 1<<31-1)
 	}
 	if node, ok := fields["max_removed_percent"]; ok {
-		l.MaxRemovedPercent, _ = p.number(node, "safety.max_removed_percent", 100)
+		l.MaxRemovedPercent, _ = p.number(node, "safety.max_removed_percent", 0, 100)
 	}
 }
 

@@ -55,6 +55,7 @@ openstack:
     - flat
     - "float"
   listing: per-project
+  concurrency: 32
 exports: {options: 'rw,sync'}
 safety: {max_removed: 0, max_removed_percent: 100}
 `
@@ -99,7 +100,7 @@ private:
 func TestParseConfig(t *testing.T) {
 	defaults := func(change func(*exports.Config)) *exports.Config {
 		c := &exports.Config{
-			OpenStack: exports.OpenStack{Domain: "default", Listing: exports.ListingAuto},
+			OpenStack: exports.OpenStack{Domain: "default", Listing: exports.ListingAuto, Concurrency: exports.DefaultConcurrency},
 			Options:   "rw,nohide,no_subtree_check,async,no_root_squash",
 			Limits:    exports.Limits{MaxRemoved: 10, MaxRemovedPercent: 25},
 		}
@@ -148,7 +149,7 @@ func TestParseConfig(t *testing.T) {
 			},
 			Maintenance: exports.Maintenance{On: true, Reason: "moving house", Until: time.Date(2030, 1, 31, 17, 0, 0, 0, time.UTC)},
 			OpenStack: exports.OpenStack{Cloud: "novaobserver", Credentials: "/etc/novaobserver.yaml", Domain: "d0",
-				Regions: []string{"east", "west"}, Networks: []string{"flat", "float"}, Listing: exports.ListingPerProject},
+				Regions: []string{"east", "west"}, Networks: []string{"flat", "float"}, Listing: exports.ListingPerProject, Concurrency: 32},
 			Options: "rw,sync",
 			Limits:  exports.Limits{MaxRemoved: 0, MaxRemovedPercent: 100},
 		}},
@@ -443,6 +444,9 @@ var badConfigs = []struct {
 	{"a list that is nothing", "private: {}\nopenstack: {regions: }\n", []string{"line 2: openstack.regions: must be a list, not nothing"}},
 	{"a mapping for a list", "private: {}\nopenstack: {regions: {}}\n", []string{"line 2: openstack.regions: must be a list, not a mapping"}},
 	{"listing that is nothing", "private: {}\nopenstack: {listing: }\n", []string{"line 2: openstack.listing: must be text, not nothing"}},
+	{"concurrency of none", "private: {}\nopenstack: {concurrency: 0}\n", []string{"line 2: openstack.concurrency: must be a whole number from 1 to 32, in decimal digits alone and without quotes, not \"0\""}},
+	{"concurrency of too many", "private: {}\nopenstack: {concurrency: 33}\n", []string{"line 2: openstack.concurrency: must be a whole number from 1 to 32"}},
+	{"concurrency of all", "private: {}\nopenstack: {concurrency: all}\n", []string{"line 2: openstack.concurrency: must be a whole number from 1 to 32"}},
 	{"safety", "private: {}\nsafety:\n  max_removed: -1\n  max_removed_percent: 101\n", []string{
 		"line 3: safety.max_removed: must be a whole number from 0 to 2147483647", "line 4: safety.max_removed_percent: must be a whole number from 0 to 100"}},
 	{"safety in text", "private: {}\nsafety:\n  max_removed: ten\n  max_removed_percent: 25%\n", []string{"line 3: safety.max_removed: must be", "line 4: safety.max_removed_percent: must be"}},
@@ -872,6 +876,9 @@ func checkConfig(t *testing.T, c *exports.Config, text string) {
 	}
 	if o.Domain == "" || slices.Contains(o.Regions, "") || slices.Contains(o.Networks, "") {
 		t.Errorf("something is empty in %+v", o)
+	}
+	if o.Concurrency < 1 || o.Concurrency > exports.MaxConcurrency {
+		t.Errorf("concurrency %d", o.Concurrency)
 	}
 	if l := c.Limits; l.MaxRemoved < 0 || l.MaxRemovedPercent < 0 || l.MaxRemovedPercent > 100 {
 		t.Errorf("limits %+v", l)

@@ -237,6 +237,7 @@ var typedKeys = []struct {
 	{"openstack.networks", "private: {}\nopenstack:\n  networks: %s\n", "must be a list|the list is empty", nil},
 	{"openstack.networks[0]", "private: {}\nopenstack:\n  networks:\n  - %s\n", "must be text|must not be empty", []string{"0", "1.5", "text", "yes", "'true'", "2024-01-01", "010", "1e3"}},
 	{"openstack.listing", "private: {}\nopenstack:\n  listing: %s\n", "must be text|is not one of auto, all-projects and per-project|must not be empty", nil},
+	{"openstack.concurrency", "private: {}\nopenstack:\n  concurrency: %s\n", "must be a whole number from 1 to 32", nil},
 	{"exports", "private: {}\nexports: %s\n", "must be a mapping", []string{"null", "~", "{}"}},
 	{"exports.options", "private: {}\nexports:\n  options: %s\n", "must be text|must not be empty", []string{"0", "1.5", "text", "yes", "'true'", "2024-01-01", "010", "1e3"}},
 	{"safety", "private: {}\nsafety: %s\n", "must be a mapping", []string{"null", "~", "{}"}},

@@ -40,10 +40,10 @@ func (c Client) String() string {
 // Compare orders addresses numerically, IPv4 before IPv6, and literals, by
 // their bytes, after all addresses.
 func (c Client) Compare(d Client) int {
-	return cmp.Or(
-		strings.Compare(c.Literal, d.Literal),
-		c.Addr.Compare(d.Addr),
-	)
+	if n := strings.Compare(c.Literal, d.Literal); n != 0 {
+		return n
+	}
+	return c.Addr.Compare(d.Addr)
 }
 
 // Owner is on whose behalf a grant exists. The zero Owner is a line of which
@@ -91,26 +91,31 @@ type Place struct {
 // Place is where g grants something.
 func (g Grant) Place() Place { return Place{g.Path, g.Client} }
 
+// Compare orders by path, then client.
+func (p Place) Compare(q Place) int {
+	if n := strings.Compare(p.Path, q.Path); n != 0 {
+		return n
+	}
+	return p.Client.Compare(q.Client)
+}
+
 // Set is grants in the order of the exports file, at most one for each place.
 // The zero Set is empty.
 type Set struct {
 	grants []Grant
-	index  map[Place]int
 }
 
 // NewSet orders grants by path, then client. Where two have the same place the
 // first one given wins, as with exportfs(8).
 func NewSet(grants []Grant) Set {
 	sorted := slices.Clone(grants)
-	slices.SortStableFunc(sorted, func(a, b Grant) int {
-		return cmp.Or(strings.Compare(a.Path, b.Path), a.Client.Compare(b.Client))
-	})
-	sorted = slices.CompactFunc(sorted, func(a, b Grant) bool { return a.Place() == b.Place() })
-	index := make(map[Place]int, len(sorted))
-	for i, g := range sorted {
-		index[g.Place()] = i
-	}
-	return Set{grants: sorted, index: index}
+	slices.SortStableFunc(sorted, func(a, b Grant) int { return a.Place().Compare(b.Place()) })
+	return firstOfEach(sorted)
+}
+
+// firstOfEach is the set of grants that are in order. It takes the slice over.
+func firstOfEach(sorted []Grant) Set {
+	return Set{slices.CompactFunc(sorted, func(a, b Grant) bool { return a.Place() == b.Place() })}
 }
 
 // Grants are the grants in order. The caller must not change them.
@@ -121,7 +126,7 @@ func (s Set) Len() int { return len(s.grants) }
 
 // At gives the grant at a place, if there is one.
 func (s Set) At(p Place) (Grant, bool) {
-	i, ok := s.index[p]
+	i, ok := slices.BinarySearchFunc(s.grants, p, func(g Grant, p Place) int { return g.Place().Compare(p) })
 	if !ok {
 		return Grant{}, false
 	}

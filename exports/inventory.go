@@ -74,3 +74,12 @@ func (i Inventory) Join(second Inventory) Inventory {
 	}
 	return joined
 }
+
+// Len is how many instances the inventory has.
+func (i Inventory) Len() int {
+	n := 0
+	for _, project := range i.Projects {
+		n += len(project.Instances)
+	}
+	return n
+}

@@ -94,26 +94,29 @@ type Plan struct {
 // *UnclearError that names all of them.
 func Compare(today, desired Set, e Evidence) (Plan, error) {
 	plan := Plan{Today: today, Desired: desired, Warnings: e.warnings()}
-	for _, g := range desired.Grants() {
-		switch old, ok := today.At(g.Place()); {
-		case !ok:
-			plan.Added = append(plan.Added, g)
-		case old.Options != g.Options:
-			plan.Changed = append(plan.Changed, Change{old, g})
-		}
+	if today.Len() == 0 {
+		plan.Added = desired.Grants() // of which there can be many
+		return plan, nil
 	}
-	j := newJudge(e)
+	var j *judge
 	unclear := &UnclearError{}
-	for _, g := range today.Grants() {
-		if _, ok := desired.At(g.Place()); ok {
-			continue
+	for old, wanted := range pairs(today.Grants(), desired.Grants()) {
+		switch {
+		case old == nil:
+			plan.Added = append(plan.Added, *wanted)
+		case wanted == nil:
+			if j == nil {
+				j = newJudge(e) // which most runs do not need
+			}
+			reason, doubt, why := j.judge(*old)
+			if doubt != "" {
+				unclear.add(*old, doubt, why)
+			} else {
+				plan.Removed = append(plan.Removed, Removal{*old, reason})
+			}
+		case old.Options != wanted.Options:
+			plan.Changed = append(plan.Changed, Change{*old, *wanted})
 		}
-		reason, doubt, why := j.judge(g)
-		if doubt != "" {
-			unclear.add(g, doubt, why)
-			continue
-		}
-		plan.Removed = append(plan.Removed, Removal{g, reason})
 	}
 	if len(unclear.Grants) > 0 {
 		return Plan{}, unclear
@@ -121,14 +124,45 @@ func Compare(today, desired Set, e Evidence) (Plan, error) {
 	return plan, nil
 }
 
+// pairs walks the places of two lists that are in order. A grant is nil where its
+// list has none for the place.
+func pairs(a, b []Grant) func(yield func(inA, inB *Grant) bool) {
+	return func(yield func(inA, inB *Grant) bool) {
+		for len(a) > 0 || len(b) > 0 {
+			var inA, inB *Grant
+			order := 0
+			switch {
+			case len(b) == 0:
+				order = -1
+			case len(a) == 0:
+				order = 1
+			default:
+				order = a[0].Place().Compare(b[0].Place())
+			}
+			if order <= 0 {
+				inA, a = &a[0], a[1:]
+			}
+			if order >= 0 {
+				inB, b = &b[0], b[1:]
+			}
+			if !yield(inA, inB) {
+				return
+			}
+		}
+	}
+}
+
 // Gone gives the keys of the projects that lose grants because a listing lacks
 // their instances, sorted. That is the one reason that rests on something not
 // being there, so that it deserves a second look; see [Inventory.Join].
 func (p Plan) Gone(e Evidence) []string {
-	j := newJudge(e)
+	var j *judge
 	var keys []string
 	for _, r := range p.Removed {
 		if r.Reason == InstanceGone {
+			if j == nil {
+				j = newJudge(e)
+			}
 			keys = append(keys, j.mount(r.Grant).project.Key)
 		}
 	}
@@ -218,9 +252,18 @@ func silence(i Instance, project string) string {
 // judge looks up what the evidence says of a line.
 type judge struct {
 	Evidence
-	byKey  map[string]ProjectConfig
-	byID   map[string][]ProjectConfig // by the id that Keystone gave for their keys
-	claims map[netip.Addr]Claim
+	byKey    map[string]ProjectConfig
+	byID     map[string][]ProjectConfig // by the id that Keystone gave for their keys
+	hidden   []ProjectConfig            // in the order of the configuration
+	projects []Project                  // served
+	holders  map[key]int32              // by address, which of projects has it
+	has      map[string]has             // by key, for projects that were looked up
+}
+
+// has is what a project's listing says of its addresses.
+type has struct {
+	addresses map[netip.Addr]bool // those that do not count, too
+	silent    string              // what to say of an instance without one, if there is one
 }
 
 func newJudge(e Evidence) *judge {
@@ -228,15 +271,39 @@ func newJudge(e Evidence) *judge {
 		Evidence: e,
 		byKey:    make(map[string]ProjectConfig, len(e.Config.Projects)),
 		byID:     make(map[string][]ProjectConfig, len(e.Config.Projects)),
-		claims:   e.claims(),
+		projects: e.served(),
+		has:      map[string]has{},
 	}
+	j.holders = e.holders(j.projects)
 	for _, p := range e.Config.Projects {
 		j.byKey[p.Key] = p
-		if project := e.Inventory.Projects[p.Key]; project.Sight == Shown {
+		switch project := e.Inventory.Projects[p.Key]; project.Sight {
+		case Shown:
 			j.byID[project.ID] = append(j.byID[project.ID], p)
+		case Hidden:
+			j.hidden = append(j.hidden, p)
 		}
 	}
 	return j
+}
+
+// listing gives what the listing of a key's project says of its addresses.
+func (j *judge) listing(key string, p Project) has {
+	h, ok := j.has[key]
+	if ok {
+		return h
+	}
+	h.addresses = map[netip.Addr]bool{}
+	for _, instance := range p.Instances {
+		for _, a := range instance.Addresses {
+			h.addresses[a.Addr.Unmap()] = true
+		}
+		if h.silent == "" && silent(instance) {
+			h.silent = silence(instance, p.Name)
+		}
+	}
+	j.has[key] = h
+	return h
 }
 
 // judge finds the row of Compare's table that a grant is in. It gives either a
@@ -271,17 +338,11 @@ func (j *judge) judge(g Grant) (Reason, Doubt, string) {
 	case !project.Enabled:
 		return ProjectDisabled, "", ""
 	}
-	for _, instance := range project.Instances {
-		for _, a := range instance.Addresses {
-			if a.Addr.Unmap() == g.Client.Addr {
-				return NotInConfig, "", ""
-			}
-		}
-	}
-	for _, instance := range project.Instances {
-		if silent(instance) {
-			return "", InstanceSilent, silence(instance, project.Name)
-		}
+	switch listing := j.listing(m.project.Key, project); {
+	case listing.addresses[g.Client.Addr]:
+		return NotInConfig, "", ""
+	case listing.silent != "":
+		return "", InstanceSilent, listing.silent
 	}
 	return InstanceGone, "", ""
 }
@@ -300,7 +361,7 @@ type mounted struct {
 func (j *judge) mount(g Grant) mounted {
 	var best mounted
 	bestRank := 0
-	consider := func(p ProjectConfig, ranks map[Where]int) {
+	consider := func(p ProjectConfig, ranks [3]int) { // by Where
 		for _, m := range p.Mounts {
 			if m.Path != g.Path {
 				continue
@@ -315,28 +376,26 @@ func (j *judge) mount(g Grant) mounted {
 			}
 		}
 	}
-	found, orAnother := j.projects(g.Owner)
+	found, orAnother := j.projectsOf(g.Owner)
 	for _, p := range found {
-		consider(p, map[Where]int{Elsewhere: 1, Unresolved: 3, Here: 5})
+		consider(p, [3]int{Elsewhere: 1, Unresolved: 3, Here: 5})
 	}
 	if orAnother && best.where != Here {
 		// Such a key can cast doubt, and prove nothing.
-		for _, p := range j.Config.Projects {
-			if j.Inventory.Projects[p.Key].Sight == Hidden {
-				consider(p, map[Where]int{Unresolved: 3, Here: 5})
-			}
+		for _, p := range j.hidden {
+			consider(p, [3]int{Unresolved: 3, Here: 5})
 		}
 	}
 	return best
 }
 
-// projects gives the configured projects that a line is of: those whose key is
+// projectsOf gives the configured projects that a line is of: those whose key is
 // its project's id, by itself or as Keystone says, and those whose key is its
 // project's name, the one of today or that in the line. A key of which Keystone
 // says that it is another project by now counts only where there is no better
 // one. The second result tells that the line may be of any other key besides
 // that Keystone did not answer for: a project can have got a new name since.
-func (j *judge) projects(o Owner) (found []ProjectConfig, orAnother bool) {
+func (j *judge) projectsOf(o Owner) (found []ProjectConfig, orAnother bool) {
 	if o == (Owner{}) {
 		return nil, false
 	}
@@ -374,14 +433,18 @@ func (j *judge) projects(o Owner) (found []ProjectConfig, orAnother bool) {
 // reassigned reports whether an instance of another project than the line's has
 // its address.
 func (j *judge) reassigned(g Grant, p ProjectConfig) bool {
-	claim, ok := j.claims[g.Client.Addr]
+	if !g.Client.Addr.IsValid() {
+		return false
+	}
+	i, ok := j.holders[g.Client.Addr.As16()]
 	if !ok {
 		return false
 	}
+	holder := j.projects[i]
 	if own := cmp.Or(g.Owner.ID, j.Inventory.Projects[p.Key].ID); own != "" {
-		return claim.Project.ID != own
+		return holder.ID != own
 	}
-	return claim.Project.ID != g.Owner.Name && claim.Project.Name != g.Owner.Name
+	return holder.ID != g.Owner.Name && holder.Name != g.Owner.Name
 }
 
 // sight gives what Keystone says of the project that a line belongs to, which

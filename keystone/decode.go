@@ -190,10 +190,11 @@ type server struct {
 }
 
 // decodeServers reads GET /servers, and with detail GET /servers/detail. Token
-// by token it takes a third less time than by reflection (BenchmarkDecodeServers),
-// and null is not taken for what is missing.
-func decodeServers(d *jsontext.Decoder, region string, detail bool) (serverPage, error) {
-	p := serverParser{Decoder: d, region: region, detail: detail, names: map[string]string{}}
+// by token it takes a quarter less time than by reflection, and a seventh of the
+// allocations (bench_test.go has both), and null is not taken for what is missing.
+func decodeServers(d *jsontext.Decoder, into *pack, region string, detail bool) (serverPage, error) {
+	into.reset()
+	p := serverParser{Decoder: d, pack: into, region: region, detail: detail}
 	var page serverPage
 	found := false
 	err := p.object(func(key []byte) error {
@@ -212,14 +213,16 @@ func decodeServers(d *jsontext.Decoder, region string, detail bool) (serverPage,
 	if !found {
 		return serverPage{}, errors.New("it has no servers")
 	}
+	page.servers = into.servers()
 	return page, p.end()
 }
 
 type serverParser struct {
 	*jsontext.Decoder
-	region string
-	detail bool
-	names  map[string]string // of networks and statuses, each kept once
+	*pack
+	region  string
+	detail  bool
+	scratch []byte
 }
 
 // object calls each with every key of an object, as it is written, quotes and
@@ -264,15 +267,30 @@ func (p *serverParser) expect(kind jsontext.Kind) error {
 	return nil
 }
 
-func (p *serverParser) text() (string, error) {
-	t, err := p.ReadToken()
+// appendText reads a text and adds it to another.
+func (p *serverParser) appendText(to []byte) ([]byte, error) {
+	value, err := p.ReadValue()
 	if err != nil {
-		return "", err
+		return to, err
 	}
-	if t.Kind() != '"' {
-		return "", fmt.Errorf("%s is %s and not text", place(p.StackPointer()), kindName(t.Kind()))
+	if value.Kind() != '"' {
+		return to, fmt.Errorf("%s is %s and not text", place(p.StackPointer()), kindName(value.Kind()))
 	}
-	return t.String(), nil
+	return jsontext.AppendUnquote(to, value)
+}
+
+// packText is text that goes into the pack.
+func (p *serverParser) packText() (s span, err error) {
+	s.from = len(p.pack.text)
+	p.pack.text, err = p.appendText(p.pack.text)
+	s.end = len(p.pack.text)
+	return s, err
+}
+
+// text is text that is good until the next is read.
+func (p *serverParser) text() (text []byte, err error) {
+	p.scratch, err = p.appendText(p.scratch[:0])
+	return p.scratch, err
 }
 
 // name is text of which there are few different ones.
@@ -281,11 +299,7 @@ func (p *serverParser) name() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if kept, ok := p.names[text]; ok {
-		return kept, nil
-	}
-	p.names[text] = text
-	return text, nil
+	return p.pack.name(text), nil
 }
 
 // end is after the one JSON value.
@@ -302,7 +316,7 @@ func (p *serverParser) link(page *serverPage) error {
 			return p.SkipValue() // where it leads to is not of interest
 		}
 		rel, err := p.text()
-		if rel == "next" {
+		if string(rel) == "next" {
 			page.full = true
 		}
 		return err
@@ -310,49 +324,50 @@ func (p *serverParser) link(page *serverPage) error {
 }
 
 func (p *serverParser) server(page *serverPage) error {
-	var s server
+	s := packed{region: p.region}
 	var hasName, hasAddresses bool
-	s.Region = p.region
 	err := p.object(func(key []byte) (err error) {
 		switch string(key) {
 		case `"id"`:
-			s.ID, err = p.text()
+			s.id, err = p.packText()
 		case `"name"`:
 			hasName = true
-			s.Name, err = p.text()
+			s.name, err = p.packText()
 		case `"status"`:
-			s.Status, err = p.name()
+			s.status, err = p.name()
 		case `"tenant_id"`:
-			s.projectID, err = p.name()
+			s.project, err = p.name()
 		case `"addresses"`:
 			hasAddresses = true
-			s.Addresses, err = p.addresses()
+			s.addresses, err = p.addresses()
 		default:
 			err = p.SkipValue()
 		}
 		return err
 	})
+	id := func() string { return quote(string(p.pack.text[s.id.from:s.id.end])) }
 	switch {
 	case err != nil:
 		return err
-	case s.ID == "":
+	case s.id.from == s.id.end:
 		return errors.New("an instance has no id")
-	case s.Status == "UNKNOWN" && !hasName && !hasAddresses:
+	case s.status == "UNKNOWN" && !hasName && !hasAddresses:
 		page.stubs++
 	case !hasName:
-		return fmt.Errorf("instance %s has no name", quote(s.ID))
-	case p.detail && s.projectID == "":
-		return fmt.Errorf("instance %s has no tenant_id", quote(s.ID))
-	case p.detail && s.Status == "":
-		return fmt.Errorf("instance %s has no status", quote(s.ID))
+		return fmt.Errorf("instance %s has no name", id())
+	case p.detail && s.project == "":
+		return fmt.Errorf("instance %s has no tenant_id", id())
+	case p.detail && s.status == "":
+		return fmt.Errorf("instance %s has no status", id())
 	case p.detail && !hasAddresses:
-		return fmt.Errorf("instance %s has no addresses", quote(s.ID))
+		return fmt.Errorf("instance %s has no addresses", id())
 	}
-	page.servers = append(page.servers, s)
+	p.entries = append(p.entries, s)
 	return nil
 }
 
-func (p *serverParser) addresses() (all []exports.Address, err error) {
+func (p *serverParser) addresses() (all span, err error) {
+	all.from = len(p.pack.addresses)
 	err = p.between('{', '}', func() error {
 		network, err := p.name()
 		if err != nil {
@@ -360,15 +375,16 @@ func (p *serverParser) addresses() (all []exports.Address, err error) {
 		}
 		return p.array(func() error {
 			addr, err := p.address()
-			all = append(all, exports.Address{Network: network, Addr: addr})
+			p.pack.addresses = append(p.pack.addresses, exports.Address{Network: network, Addr: addr})
 			return err
 		})
 	})
+	all.end = len(p.pack.addresses)
 	return all, err
 }
 
 func (p *serverParser) address() (addr netip.Addr, err error) {
-	version := ""
+	version := byte(0)
 	err = p.object(func(key []byte) error {
 		switch string(key) {
 		case `"addr"`:
@@ -376,15 +392,17 @@ func (p *serverParser) address() (addr netip.Addr, err error) {
 			if err != nil {
 				return err
 			}
-			addr, err = netip.ParseAddr(text)
+			addr, err = netip.ParseAddr(string(text))
 			if err != nil || addr.Zone() != "" {
-				return fmt.Errorf("%s is not an address", quote(text))
+				return fmt.Errorf("%s is not an address", quote(string(text)))
 			}
 			addr = addr.Unmap()
 			return nil
 		case `"version"`:
 			value, err := p.ReadValue()
-			version = string(value)
+			if string(value) == "4" || string(value) == "6" {
+				version = value[0]
+			}
 			return err
 		}
 		return p.SkipValue()
@@ -394,7 +412,7 @@ func (p *serverParser) address() (addr netip.Addr, err error) {
 		return addr, err
 	case !addr.IsValid():
 		return addr, errors.New("an address has no addr")
-	case version != "4" && version != "6":
+	case version == 0:
 		return addr, fmt.Errorf("address %s has no version 4 or 6", addr)
 	}
 	return addr, nil

@@ -70,7 +70,11 @@ func byProject(served []exports.Project, listed [][]exports.Instance) map[string
 	result := map[string][]exports.Instance{}
 	for i, instances := range listed {
 		id := served[i%len(served)].ID
-		result[id] = append(result[id], instances...)
+		if result[id] == nil {
+			result[id] = instances // without a copy, in a cloud of one region
+		} else {
+			result[id] = append(result[id], instances...)
+		}
 	}
 	for _, instances := range result {
 		slices.SortFunc(instances, func(a, b exports.Instance) int {
@@ -298,6 +302,7 @@ func (n nova) listOnce(ctx context.Context, p exports.Project, query url.Values,
 			return instances, nil
 		}
 		linked = page.full
+		instances = slices.Grow(instances, len(page.servers))
 		for _, s := range page.servers {
 			switch {
 			case s.projectID != p.ID && query.Has("all_tenants"):
@@ -329,7 +334,7 @@ func (n nova) page(ctx context.Context, op, path string, detail bool, next strin
 			if err := sameMicroversion(a.header); err != nil {
 				return err
 			}
-			if page, err = decodeServers(a.json, n.region, detail); err != nil {
+			if page, err = decodeServers(a.json, a.pack, n.region, detail); err != nil {
 				return err
 			}
 			if page.stubs > 0 {

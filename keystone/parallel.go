@@ -6,12 +6,19 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
+
+	"nfs-exportd/exports"
 )
 
 var errSibling = errors.New("something else that ran beside it failed")
 
-// parallel calls do for each of 0 to n-1 at once; how many requests are made at
-// a time is not its business. The first error stops the rest. Of several, it
+// workers is how many goroutines one call of parallel starts: as many as there can
+// be requests at a time, and few enough not to matter in memory.
+const workers = exports.MaxConcurrency
+
+// parallel calls do for each of 0 to n-1, many at once; how many requests are made
+// at a time is not its business. The first error stops the rest. Of several, it
 // gives one that needs a person before one that may pass by itself, then the one
 // of the lowest number; one that is only the stopping comes last.
 func parallel(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
@@ -19,19 +26,25 @@ func parallel(ctx context.Context, n int, do func(ctx context.Context, i int) er
 	defer cancel(nil)
 	errs := make([]error, n)
 	panics := make(chan string, n)
-	var all sync.WaitGroup
-	for i := range n {
-		all.Go(func() {
-			// A panic has to end in the goroutine of the caller, who can give it
-			// an exit status of its own.
-			defer func() {
-				if r := recover(); r != nil {
-					panics <- fmt.Sprintf("%v\n%s", r, debug.Stack())
-					cancel(errSibling)
-				}
-			}()
-			if errs[i] = do(inner, i); errs[i] != nil {
+	one := func(i int) {
+		// A panic has to end in the goroutine of the caller, who can give it an
+		// exit status of its own.
+		defer func() {
+			if r := recover(); r != nil {
+				panics <- fmt.Sprintf("%v\n%s", r, debug.Stack())
 				cancel(errSibling)
+			}
+		}()
+		if errs[i] = do(inner, i); errs[i] != nil {
+			cancel(errSibling)
+		}
+	}
+	var all sync.WaitGroup
+	var next atomic.Int64
+	for range min(n, workers) {
+		all.Go(func() {
+			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+				one(int(i))
 			}
 		})
 	}

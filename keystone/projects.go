@@ -68,6 +68,9 @@ type domainProjects struct {
 }
 
 func (p *domainProjects) add(all []project) error {
+	if !p.exists {
+		p.byID, p.byName = make(map[string]project, len(all)), make(map[string]project, len(all))
+	}
 	for _, one := range all {
 		if _, ok := p.byID[one.id]; ok {
 			return fmt.Errorf("project %s is there twice", quote(one.id))
@@ -83,7 +86,7 @@ func (p *domainProjects) add(all []project) error {
 
 // listDomain asks for the list of the domain's projects.
 func (c *Client) listDomain(ctx context.Context) (*domainProjects, error) {
-	all := &domainProjects{byID: map[string]project{}, byName: map[string]project{}}
+	all := &domainProjects{}
 	query := url.Values{"domain_id": {c.opts.Domain}}
 	for n := 0; ; n++ {
 		var page projectPage

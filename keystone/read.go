@@ -3,7 +3,6 @@ package keystone
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -20,7 +19,7 @@ type Options struct {
 	Domain      string          // id of the domain whose projects count; "" is default
 	Regions     []string        // ids; none are all that Keystone lists
 	Listing     exports.Listing // "" is auto
-	Concurrency int             // requests at a time; 0 is 8
+	Concurrency int             // requests at a time; 0 is exports.DefaultConcurrency
 	UserAgent   string          // product/version, put before Gophercloud's own
 	Log         *slog.Logger
 	// RequestTimeout is for one request with its answer; 0 is 90 s, because Nova
@@ -42,7 +41,7 @@ type Options struct {
 func (o Options) withDefaults() (Options, error) {
 	o.Domain = cmp.Or(o.Domain, "default")
 	o.Listing = cmp.Or(o.Listing, exports.ListingAuto)
-	o.Concurrency = cmp.Or(o.Concurrency, 8)
+	o.Concurrency = cmp.Or(o.Concurrency, exports.DefaultConcurrency)
 	o.RequestTimeout = cmp.Or(o.RequestTimeout, 90*time.Second)
 	o.maxBody = cmp.Or(o.maxBody, maxBody)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
@@ -58,8 +57,8 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Listing != exports.ListingAuto && o.Listing != exports.ListingAllProjects && o.Listing != exports.ListingPerProject {
 		return o, fmt.Errorf("listing %s: it is %s, %s or %s", quote(string(o.Listing)), exports.ListingAuto, exports.ListingAllProjects, exports.ListingPerProject)
 	}
-	if o.Concurrency < 1 {
-		return o, errors.New("concurrency: at least 1")
+	if o.Concurrency < 1 || o.Concurrency > exports.MaxConcurrency {
+		return o, fmt.Errorf("concurrency %d: it is from 1 to %d", o.Concurrency, exports.MaxConcurrency)
 	}
 	return o, nil
 }
@@ -70,7 +69,9 @@ type Client struct {
 	opts    Options
 	http    http.Client
 	hosts   *hosts
-	buffers chan *buffers
+	asking  chan struct{} // has an element for each request under way
+	reading chan struct{} // and for each answer that is being read
+	buffers sync.Pool     // of *buffers
 	root    *session
 
 	mu     sync.Mutex
@@ -117,10 +118,9 @@ func newClient(creds Credentials, opts Options) (*Client, error) {
 		creds:   creds,
 		opts:    opts,
 		hosts:   &hosts{base: newTransport(config, opts), known: map[string]bool{}, maxBody: opts.maxBody},
-		buffers: make(chan *buffers, opts.Concurrency),
-	}
-	for range opts.Concurrency {
-		c.buffers <- new(buffers)
+		asking:  make(chan struct{}, opts.Concurrency),
+		reading: make(chan struct{}, readers),
+		buffers: sync.Pool{New: func() any { return new(buffers) }},
 	}
 	c.hosts.allow(auth)
 	c.http = http.Client{
@@ -174,6 +174,7 @@ func (c *Client) Instances(ctx context.Context, inventory exports.Inventory, reg
 		}
 	}
 	instances, err := c.listInstances(ctx, served, regions)
+	c.buffers = sync.Pool{New: c.buffers.New} // those that pages were read into are large
 	if err != nil {
 		return err
 	}

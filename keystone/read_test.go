@@ -58,7 +58,7 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.Domain != "default" || o.Listing != exports.ListingAuto || o.Concurrency != 8 || o.RequestTimeout != 90*time.Second || o.maxBody != maxBody || o.Log == nil {
+	if o.Domain != "default" || o.Listing != exports.ListingAuto || o.Concurrency != 12 || o.RequestTimeout != 90*time.Second || o.maxBody != maxBody || o.Log == nil {
 		t.Errorf("%+v", o)
 	}
 	if r := o.Random(); r < 0 || r >= 1 || time.Since(o.Now()) > time.Minute {
@@ -87,7 +87,7 @@ func TestDefaults(t *testing.T) {
 		!o.Now().Equal(then) || o.Random() != 2 || o.Sleep(t.Context(), 0) != mine {
 		t.Errorf("%+v", o)
 	}
-	for _, wrong := range []Options{{Concurrency: -1}, {Listing: "none"}} {
+	for _, wrong := range []Options{{Concurrency: -1}, {Concurrency: 33}, {Listing: "none"}} {
 		if _, err := wrong.withDefaults(); err == nil {
 			t.Errorf("%+v: no error", wrong)
 		}

@@ -38,13 +38,24 @@ type answer struct {
 	header http.Header
 	body   *bytes.Buffer
 	json   *jsontext.Decoder // at the beginning of body
+	pack   *pack
 }
 
-// buffers are what one request at a time reads into, again and again.
+// buffers are what one answer at a time is read into, again and again.
 type buffers struct {
 	body bytes.Buffer
 	json jsontext.Decoder
+	pack pack
 }
+
+const (
+	// readers is how many answers are read and decoded at a time, however many
+	// are waited for: each can be a page of some MB, and a machine does not read
+	// faster for more of them.
+	readers = 3
+	// maxExpected is how much room is made for a body before it comes.
+	maxExpected = 4 << 20
+)
 
 // send makes the request, more than once where that may help.
 func (c *Client) send(ctx context.Context, r call) error {
@@ -56,14 +67,12 @@ func (c *Client) once(ctx context.Context, r call) error {
 	if r.post != nil {
 		x.Method = http.MethodPost
 	}
-	// A buffer is the permission to ask, too.
-	var b *buffers
 	select {
-	case b = <-c.buffers:
+	case c.asking <- struct{}{}:
 	case <-ctx.Done():
 		return ended(ctx, x)
 	}
-	defer func() { c.buffers <- b }()
+	defer func() { <-c.asking }()
 	if ctx.Err() != nil {
 		return ended(ctx, x)
 	}
@@ -91,7 +100,18 @@ func (c *Client) once(ctx context.Context, r call) error {
 	if kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return &UntrustedError{x, fmt.Errorf("the answer is %s and not JSON", quote(response.Header.Get("Content-Type"))), notTheAPI}
 	}
+	select {
+	case c.reading <- struct{}{}:
+	case <-limited.Done():
+		return c.broken(ctx, x, limited.Err())
+	}
+	defer func() { <-c.reading }()
+	b := c.buffers.Get().(*buffers)
+	defer c.buffers.Put(b)
 	b.body.Reset()
+	if length := response.ContentLength; length > 0 {
+		b.body.Grow(int(min(length, maxExpected)) + bytes.MinRead)
+	}
 	if _, err := b.body.ReadFrom(response.Body); err != nil {
 		return c.broken(ctx, x, err)
 	}
@@ -101,7 +121,7 @@ func (c *Client) once(ctx context.Context, r call) error {
 	if len(bytes.TrimSpace(b.body.Bytes())) == 0 {
 		return &UntrustedError{x, errors.New("the answer is empty"), brokenCloud}
 	}
-	err = r.use(&answer{Exchange: x, header: response.Header, body: &b.body, json: &b.json})
+	err = r.use(&answer{Exchange: x, header: response.Header, body: &b.body, json: &b.json, pack: &b.pack})
 	if err != nil && !isTyped(err) {
 		return &UntrustedError{x, fmt.Errorf("the answer cannot be trusted: %s", plain(err.Error())), brokenCloud}
 	}

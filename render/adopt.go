@@ -63,6 +63,7 @@ func ReadAdopted(path string) (Adopted, error) {
 	}
 	adopted := Adopted{Path: path, Lines: map[exports.Place]int{}, snapshot: snapshot}
 	read, undecided := parseForeign(snapshot.Text)
+	var check safety
 	for _, r := range read {
 		g := exports.Grant{
 			Path:    filepath.Clean(r.Place.Path),
@@ -74,7 +75,7 @@ func ReadAdopted(path string) (Adopted, error) {
 			continue // exportfs takes the first
 		}
 		adopted.Lines[g.Place()] = r.Line
-		if err := safe(g); err != nil {
+		if err := check.safe(g); err != nil {
 			undecided = append(undecided, Line{r.Line, r.String(), "not as the adopted program writes it"})
 			continue
 		}

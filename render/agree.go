@@ -91,6 +91,9 @@ func (t Table) compareSet(want exports.Set, foreign []Foreign) []difference {
 	for _, g := range want.Grants() {
 		c.expect(g.Place(), g.Options)
 	}
+	if c.found == len(t) {
+		return c.sorted() // all that is there is wanted
+	}
 	for place := range t {
 		if _, ok := want.At(place); !ok {
 			c.surplus(place)
@@ -120,7 +123,23 @@ type comparison struct {
 	foreign     foreignIndex
 	names       []exports.Place // wanted for a host name
 	nameEntries map[string]bool // paths of the table with an entry for a host name
+	options     map[[2]string]Answer
+	found       int // expected places that are there
 	differences []difference
+}
+
+// compare is compareOptions. Thousands of places have the same options.
+func (c *comparison) compare(want, have string) Answer {
+	pair := [2]string{want, have}
+	answer, ok := c.options[pair]
+	if !ok {
+		answer = compareOptions(want, have)
+		if c.options == nil {
+			c.options = map[[2]string]Answer{}
+		}
+		c.options[pair] = answer
+	}
+	return answer
 }
 
 func (c *comparison) indexNames() {
@@ -143,6 +162,9 @@ func (c *comparison) add(answer Answer, kind differenceKind, place exports.Place
 // expect looks for a wanted place.
 func (c *comparison) expect(place exports.Place, options string) {
 	have, ok := c.table[place]
+	if ok {
+		c.found++
+	}
 	switch {
 	case !ok && isName(place.Client):
 		c.add(CannotTell, missing, place, "%s is not there under this name, the host may have another", placeText(place))
@@ -153,7 +175,7 @@ func (c *comparison) expect(place exports.Place, options string) {
 	case !ok:
 		c.add(Disagrees, missing, place, "%s is missing", placeText(place))
 	default:
-		answer := compareOptions(options, have)
+		answer := c.compare(options, have)
 		if answer == CannotTell && c.proven {
 			answer = Disagrees // the same exportfs has no other defaults
 		}

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
+	"io"
 	"strconv"
 
 	"github.com/rogpeppe/go-internal/diff"
@@ -14,6 +16,21 @@ import (
 // patch(1) takes; empty if there is none. exists tells whether there is an old
 // file: the diff of one that is empty or missing differs.
 func Diff(name string, old, new []byte, exists bool) []byte {
+	var text bytes.Buffer
+	_ = WriteDiff(&text, name, old, new, exists) // a buffer takes all
+	return text.Bytes()
+}
+
+// WriteDiff writes what Diff gives, in pieces that end with a line.
+func WriteDiff(w io.Writer, name string, old, new []byte, exists bool) error {
+	oldName := "/dev/null"
+	if exists {
+		oldName = diffName(name)
+	}
+	names := []byte("--- " + oldName + "\n+++ " + diffName(name) + "\n")
+	if len(old) == 0 && bytes.HasSuffix(new, []byte("\n")) {
+		return writeAllNew(w, names, new)
+	}
 	unified := diff.Diff("old", old, "new", new)
 	if unified == nil {
 		return nil
@@ -21,11 +38,30 @@ func Diff(name string, old, new []byte, exists bool) []byte {
 	// The package's own header cannot say that a file is new, nor carry a
 	// name with a blank.
 	_, hunks, _ := bytes.Cut(unified, []byte("+++ new\n"))
-	oldName := "/dev/null"
-	if exists {
-		oldName = diffName(name)
+	if _, err := w.Write(names); err != nil {
+		return err
 	}
-	return append([]byte("--- "+oldName+"\n+++ "+diffName(name)+"\n"), hunks...)
+	_, err := w.Write(hunks)
+	return err
+}
+
+// writeAllNew writes the diff from nothing to whole lines without ever having all
+// of it, nor what a search for common lines takes.
+func writeAllNew(w io.Writer, text, new []byte) error {
+	const piece = 64 << 10
+	text = fmt.Appendf(text, "@@ -0,0 +1,%d @@\n", bytes.Count(new, []byte("\n")))
+	for line := range bytes.Lines(new) {
+		text = append(append(text, '+'), line...)
+		if len(text) < piece {
+			continue
+		}
+		if _, err := w.Write(text); err != nil {
+			return err
+		}
+		text = text[:0]
+	}
+	_, err := w.Write(text)
+	return err
 }
 
 // diffName quotes a name as diff(1) of GNU does, where that is needed.

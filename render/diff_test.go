@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -132,23 +131,6 @@ func TestDiffAnySets(t *testing.T) {
 			t.Fatalf("patch made %q of %q, not %q", got, old, new)
 		}
 	})
-}
-
-// BenchmarkDiff shows by its two sizes whether many changed lines take time that
-// grows with their square.
-func BenchmarkDiff(b *testing.B) {
-	for _, n := range []int{1000, 40_000} {
-		b.Run(strconv.Itoa(n), func(b *testing.B) {
-			var old, new bytes.Buffer
-			for i := range n {
-				fmt.Fprintf(&old, "/srv/a 10.0.0.%d(rw)\n# same\n", i)
-				fmt.Fprintf(&new, "/srv/a 10.1.0.%d(rw)\n# same\n", i)
-			}
-			for b.Loop() {
-				Diff("x", old.Bytes(), new.Bytes(), true)
-			}
-		})
-	}
 }
 
 func TestPlanID(t *testing.T) {

@@ -234,14 +234,15 @@ func readRegular(path string, follow bool) ([]byte, fs.FileInfo, error) {
 		return nil, nil, errTooLarge
 	}
 	// It can grow while it is read.
-	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	if err != nil {
+	var text bytes.Buffer
+	text.Grow(int(info.Size()) + bytes.MinRead)
+	if _, err := text.ReadFrom(io.LimitReader(file, maxFile+1)); err != nil {
 		return nil, nil, err
 	}
-	if len(text) > maxFile {
+	if text.Len() > maxFile {
 		return nil, nil, errTooLarge
 	}
-	return text, info, nil
+	return text.Bytes(), info, nil
 }
 
 // same tells whether two snapshots are of the same file with the same bytes,

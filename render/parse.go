@@ -3,7 +3,6 @@ package render
 import (
 	"bytes"
 	"fmt"
-	"net/netip"
 	"strconv"
 	"strings"
 
@@ -42,11 +41,13 @@ func (l Line) String() string {
 // Parse reads an exports file as Marshal writes it. It takes any text, and what
 // it cannot read it gives back in Unread.
 func Parse(text []byte) Parsed {
+	lines := bytes.Count(text, []byte("\n"))
 	var (
-		parsed = Parsed{Lines: map[exports.Place]int{}}
-		grants []exports.Grant
+		parsed = Parsed{Lines: make(map[exports.Place]int, lines)}
+		grants = make([]exports.Grant, 0, lines)
 		owner  exports.Owner
 		number int
+		parser lineParser
 	)
 	unread := func(line, problem string) {
 		parsed.Unread = append(parsed.Unread, Line{number, line, problem})
@@ -67,7 +68,7 @@ func Parse(text []byte) Parsed {
 			unread(line, "the file ends in the middle of a line")
 			continue
 		}
-		g, problem := parseGrant(line)
+		g, problem := parser.grant(line)
 		if problem != "" {
 			unread(line, problem)
 			continue
@@ -135,8 +136,15 @@ func cutWord(s string) (word, rest string, ok bool) {
 	return s, "", true
 }
 
-// parseGrant reads a line as grantLine writes it, or says why it is none.
-func parseGrant(line string) (exports.Grant, string) {
+// lineParser reads one grant after the other.
+type lineParser struct {
+	safety safety
+	line   []byte
+	last   exports.Grant
+}
+
+// grant reads a line as grantLine writes it, or says why it is none.
+func (p *lineParser) grant(line string) (exports.Grant, string) {
 	path, rest, ok := strings.Cut(line, " ")
 	if !ok {
 		return exports.Grant{}, "no client"
@@ -146,14 +154,25 @@ func parseGrant(line string) (exports.Grant, string) {
 		return exports.Grant{}, "not PATH CLIENT(OPTIONS)"
 	}
 	g := exports.Grant{
-		Path:    pathUnescaper.Replace(path),
+		Path:    unescapePath(path),
 		Client:  exports.ParseClient(client),
 		Options: strings.TrimSuffix(options, ")"),
 	}
 	// Whatever else could be written for the same grant is not our writing.
-	if err := safe(g); err != nil || grantLine(g) != line+"\n" {
+	if p.safety.safe(g) != nil {
 		return exports.Grant{}, "not as nfs-exportd writes it"
 	}
+	if p.line = appendLine(p.line[:0], g); string(p.line[:len(p.line)-1]) != line {
+		return exports.Grant{}, "not as nfs-exportd writes it"
+	}
+	// One string for a path of many lines is compared with itself in no time.
+	if g.Path == p.last.Path {
+		g.Path = p.last.Path
+	}
+	if g.Options == p.last.Options {
+		g.Options = p.last.Options
+	}
+	p.last = g
 	return g, ""
 }
 
@@ -161,8 +180,9 @@ func parseGrant(line string) (exports.Grant, string) {
 // file stands for. exportfs takes an IPv4 address in IPv6 form for a client of
 // its own, which never matches the IPv4 address.
 func clientOf(word string) exports.Client {
-	if addr, err := netip.ParseAddr(word); err == nil && addr.Is4In6() {
+	client := exports.ParseClient(word)
+	if client.Addr.Is4() && strings.Contains(word, ":") {
 		return exports.Client{Literal: word}
 	}
-	return exports.ParseClient(word)
+	return client
 }

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ func (e *TableError) Error() string {
 // ParseTable reads the text of an active table. It gives a *TableError for a
 // line that rpc.mountd could not read either, or that is there twice.
 func ParseTable(text []byte) (Table, error) {
-	table := Table{}
+	table := make(Table, bytes.Count(text, []byte("\n")))
 	number := 0
 	for line := range strings.Lines(string(text)) {
 		number++

@@ -1,7 +1,6 @@
 package render
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -57,18 +56,30 @@ func (e *UnsafeError) Error() string {
 // Marshal gives the exports file of a set: ASCII, always the same for the same
 // set. It gives an *UnsafeError for a grant that exportfs could misread.
 func Marshal(set exports.Set) ([]byte, error) {
-	var body bytes.Buffer
-	body.WriteString(header)
+	first := len(digestLine(nil))
+	text := make([]byte, first, first+len(header)+roomFor(set.Grants()))
+	text = append(text, header...)
+	var check safety
 	for i, g := range set.Grants() {
-		if err := safe(g); err != nil {
+		if err := check.safe(g); err != nil {
 			return nil, err
 		}
 		if i == 0 || set.Grants()[i-1].Owner != g.Owner {
-			body.WriteString(ownerComment(g.Owner))
+			text = append(text, ownerComment(g.Owner)...)
 		}
-		body.WriteString(grantLine(g))
+		text = appendLine(text, g)
 	}
-	return append([]byte(digestLine(body.Bytes())), body.Bytes()...), nil
+	copy(text, digestLine(text[first:]))
+	return text, nil
+}
+
+// roomFor is about how many bytes the lines of grants have.
+func roomFor(grants []exports.Grant) int {
+	n := 0
+	for _, g := range grants {
+		n += len(g.Path) + len(g.Client.Literal) + len(g.Options) + len(" 255.255.255.255()\n")
+	}
+	return n
 }
 
 func digestLine(body []byte) string {
@@ -107,12 +118,25 @@ func plainID(id string) bool {
 	return id != ""
 }
 
-func grantLine(g exports.Grant) string {
-	return escapePath(g.Path) + " " + token(g) + "\n"
+func grantLine(g exports.Grant) string { return string(appendLine(nil, g)) }
+
+func appendLine(to []byte, g exports.Grant) []byte {
+	to = append(to, escapePath(g.Path)...)
+	to = append(to, ' ')
+	to = appendToken(to, g)
+	return append(to, '\n')
 }
 
-func token(g exports.Grant) string {
-	return g.Client.String() + "(" + g.Options + ")"
+// appendToken adds CLIENT(OPTIONS).
+func appendToken(to []byte, g exports.Grant) []byte {
+	if g.Client.Literal != "" {
+		to = append(to, g.Client.Literal...)
+	} else {
+		to = g.Client.Addr.AppendTo(to)
+	}
+	to = append(to, '(')
+	to = append(to, g.Options...)
+	return append(to, ')')
 }
 
 var (
@@ -122,19 +146,39 @@ var (
 
 func escapePath(path string) string { return pathEscaper.Replace(path) }
 
+func unescapePath(path string) string {
+	if !strings.Contains(path, `\`) {
+		return path // without the copy that a replacer makes
+	}
+	return pathUnescaper.Replace(path)
+}
+
+// safety checks one grant after the other. What is as in the one before is not
+// looked at again, as thousands of lines have the same path and options.
+type safety struct {
+	path, options string
+	line          []byte
+}
+
 // safe gives an *UnsafeError for a grant whose line exportfs could read as
 // something else. What a byte does to exportfs was measured, byte by byte.
-func safe(g exports.Grant) error {
-	if reason := unsafePath(g.Path); reason != "" {
-		return &UnsafeError{"path", g.Path, reason}
+func (s *safety) safe(g exports.Grant) error {
+	if g.Path != s.path || g.Path == "" {
+		if reason := unsafePath(g.Path); reason != "" {
+			return &UnsafeError{"path", g.Path, reason}
+		}
+		s.path = g.Path
 	}
 	if reason := unsafeClient(g.Client); reason != "" {
 		return &UnsafeError{"client", g.Client.String(), reason}
 	}
-	if reason := unsafeOptions(g.Options); reason != "" {
-		return &UnsafeError{"options", g.Options, reason}
+	if g.Options != s.options || g.Options == "" {
+		if reason := unsafeOptions(g.Options); reason != "" {
+			return &UnsafeError{"options", g.Options, reason}
+		}
+		s.options = g.Options
 	}
-	if len(token(g)) > maxToken {
+	if s.line = appendToken(s.line[:0], g); len(s.line) > maxToken {
 		return &UnsafeError{"options", g.Options, fmt.Sprintf("with the client it is longer than %d bytes", maxToken)}
 	}
 	return nil

@@ -56,9 +56,21 @@ const (
 // certificate is for 127.0.0.1, ::1 and localhost.
 func NewTLSServer(tb TB, flaws ...Flaw) *Server {
 	tb.Helper()
+	return startTLS(tb, false, flaws)
+}
+
+// NewHTTP2Server starts a cloud with TLS that offers HTTP/2.
+func NewHTTP2Server(tb TB) *Server {
+	tb.Helper()
+	return startTLS(tb, true, nil)
+}
+
+func startTLS(tb TB, http2 bool, flaws []Flaw) *Server {
+	tb.Helper()
 	authority, certificate := certificates(flaws)
 	c := New()
 	unstarted := httptest.NewUnstartedServer(c)
+	unstarted.EnableHTTP2 = http2
 	unstarted.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}} // Go's own minimum version
 	s := start(tb, c, unstarted, (*httptest.Server).StartTLS)
 	s.CAPEM = authority

@@ -2,7 +2,7 @@
 // demonstrations and for measuring whole processes against it.
 //
 //	testcloud [-listen 127.0.0.1:0] [-ready FILE] [-cloud FILE]
-//	          [-projects N -instances N] [-latency 20ms]
+//	          [-projects N -instances N] [-latency 20ms] [-record]
 //
 // The cloud is the one that the YAML file describes (see keystonetest.Load), or
 // a generated one (see keystonetest.Generate), or both. The base URL is written
@@ -20,6 +20,7 @@
 //	GET  /testcloud/requests        (the requests so far, one a line, and the peak)
 //	POST /testcloud/reset-requests
 //	GET  /testcloud/faults          (the names of the faults)
+//	GET  /testcloud/curl            (with -record: the requests as curl -K takes them)
 //
 // Of a fault only the name is required. Everything else is any that the fault
 // makes sense for, or for ever. The kinds are those of keystonetest.Kinds.
@@ -61,6 +62,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	projects := flags.Int("projects", 0, "`number` of projects to generate")
 	instances := flags.Int("instances", 0, "`number` of instances to generate")
 	latency := flags.Duration("latency", 0, "how long each request takes")
+	record := flags.Bool("record", false, "keep what is needed to send the requests again, tokens included")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -98,7 +100,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	url := "http://" + listener.Addr().String()
 	cloud.Configure(func(s *keystonetest.Settings) { s.BaseURL = url })
 
-	server := &http.Server{Handler: handler(cloud), ReadHeaderTimeout: time.Minute}
+	server := &http.Server{Handler: handler(cloud, *record), ReadHeaderTimeout: time.Minute}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	if err := announce(stdout, *ready, url); err != nil {
@@ -131,9 +133,14 @@ func announce(stdout io.Writer, ready, url string) error {
 	return nil
 }
 
-func handler(cloud *keystonetest.Cloud) http.Handler {
+func handler(cloud *keystonetest.Cloud, record bool) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", cloud)
+	var tape recorder
+	if record {
+		mux.Handle("/", tape.handler(cloud))
+	} else {
+		mux.Handle("/", cloud)
+	}
 	control := func(pattern string, do func(r *http.Request) (string, error)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			text, err := do(r)
@@ -147,7 +154,12 @@ func handler(cloud *keystonetest.Cloud) http.Handler {
 	control("POST /testcloud/fault", func(r *http.Request) (string, error) { return "", inject(cloud, r) })
 	control("POST /testcloud/heal", func(*http.Request) (string, error) { cloud.Heal(); return "", nil })
 	control("POST /testcloud/expire-tokens", func(*http.Request) (string, error) { cloud.ExpireTokens(); return "", nil })
-	control("POST /testcloud/reset-requests", func(*http.Request) (string, error) { cloud.ResetRequests(); return "", nil })
+	control("POST /testcloud/reset-requests", func(*http.Request) (string, error) {
+		cloud.ResetRequests()
+		tape.reset()
+		return "", nil
+	})
+	control("GET /testcloud/curl", func(*http.Request) (string, error) { return tape.curl(), nil })
 	control("POST /testcloud/cell", func(r *http.Request) (string, error) { return "", cell(cloud, r) })
 	control("POST /testcloud/load", func(r *http.Request) (string, error) {
 		document, err := io.ReadAll(r.Body)

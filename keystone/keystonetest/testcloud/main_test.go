@@ -149,3 +149,29 @@ func TestRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestRecords sends the requests again as the configuration for curl has them.
+func TestRecords(t *testing.T) {
+	url := serve(t, "-record", "-projects", "1")
+	send(t, "POST", url+tokens, observer)
+	send(t, "GET", url+"/identity/v3", "")
+	_, config := send(t, "GET", url+"/testcloud/curl", "")
+	want := `url = "` + url + tokens + `"
+output = /dev/null
+silent
+show-error
+data = "` + strings.ReplaceAll(observer, `"`, `\"`) + `"
+next
+url = "` + url + `/identity/v3"
+output = /dev/null
+silent
+show-error
+`
+	if config != want {
+		t.Errorf("got\n%s\nwant\n%s", config, want)
+	}
+	send(t, "POST", url+"/testcloud/reset-requests", "")
+	if _, config := send(t, "GET", url+"/testcloud/curl", ""); config != "" {
+		t.Errorf("after a reset: %s", config)
+	}
+}

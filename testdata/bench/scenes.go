@@ -1,0 +1,127 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// scene is one thing that is measured.
+type scene struct {
+	name                string
+	projects, instances int  // of the cloud, spread evenly
+	served              int  // how many of the projects the configuration has
+	one                 bool // it has one project of 20 instances that is in the cloud besides
+	perProject          bool
+	latency             time.Duration // of each request
+	args                []string
+	status              int
+	before, after       func(*stage) error
+}
+
+// cloud tells whether the scene is one with a cloud.
+func (s scene) cloud() bool { return s.projects > 0 }
+
+// Names that more than one place knows.
+const (
+	all200      = "200 × 20, all-projects"
+	each200     = "200 × 20, per-project"
+	slowAll200  = "200 × 20, all-projects, 20 ms a request"
+	slowEach200 = "200 × 20, per-project, 20 ms a request"
+	oneInSmall  = "1 project of 20 served, in a cloud of 20"
+	oneInLarge  = "1 project of 20 served, in a cloud of 100,000"
+	oneInMany   = "the same, with 5,000 projects in the cloud"
+	served10k   = "10,000 instances served"
+	served100k  = "100,000 instances served"
+	same100k    = "100,000 instances served, nothing changed"
+	projects2k  = "2000 × 20, all-projects"
+	unchanged   = "nothing changed, 2,000 grants"
+	changed4k   = "4,000 changed lines, half of them removals: refused"
+	changed40k  = "40,000 changed lines, half of them removals: refused"
+	version     = "--version"
+)
+
+// plan is a run that has everything to add. The proof is left out: it is
+// exportfs's time, which is in a table of its own.
+var plan = []string{"plan", "--no-preflight"}
+
+func scenes() []scene {
+	return []scene{
+		{name: all200, projects: 200, instances: 4000, served: 200, args: plan},
+		{name: each200, projects: 200, instances: 4000, served: 200, perProject: true, args: plan},
+		{name: slowAll200, projects: 200, instances: 4000, served: 200, latency: 20 * time.Millisecond, args: plan},
+		{name: slowEach200, projects: 200, instances: 4000, served: 200, perProject: true, latency: 20 * time.Millisecond, args: plan},
+		{name: oneInSmall, projects: 1, one: true, args: plan},
+		{name: oneInLarge, projects: 200, instances: 100_000, one: true, args: plan},
+		{name: oneInMany, projects: 5000, instances: 100_000, one: true, args: plan},
+		{name: served10k, projects: 100, instances: 10_000, served: 100, args: plan},
+		{name: served100k, projects: 100, instances: 100_000, served: 100, args: plan},
+		{name: same100k, projects: 100, instances: 100_000, served: 100, args: []string{"apply"}, before: applied, after: untouched},
+		{name: projects2k, projects: 2000, instances: 40_000, served: 2000, args: plan},
+		// Every third instance has two addresses.
+		{name: unchanged, projects: 75, instances: 1500, served: 75, args: []string{"apply"}, before: applied, after: untouched},
+		{name: changed4k, projects: 150, instances: 3000, served: 75, args: plan, status: 65, before: otherHalf, after: manyLines},
+		{name: changed40k, projects: 1500, instances: 30_000, served: 750, args: plan, status: 65, before: otherHalf, after: manyLines},
+		{name: version, args: []string{"--version"}},
+	}
+}
+
+// applied carries the plan out. From then on exportfs counts, and so do writes.
+func applied(st *stage) error {
+	if _, err := st.run([]string{"apply", "--no-preflight"}, 0); err != nil {
+		return err
+	}
+	if err := os.Remove(st.path(exportfsRuns)); err != nil {
+		return fmt.Errorf("the first apply did not run exportfs: %w", err)
+	}
+	return st.remember()
+}
+
+// untouched is an error if anything was written or exportfs was run, sandbox or
+// not.
+func untouched(st *stage) error {
+	runs, err := os.ReadFile(st.path(exportfsRuns))
+	if !errors.Is(err, os.ErrNotExist) {
+		return errors.Join(fmt.Errorf("exportfs was run %d times", len(runs)), err)
+	}
+	return st.compare()
+}
+
+// otherHalf carries out the plan for some projects and then configures as many
+// others: each line of the file is to go, and another to come.
+func otherHalf(st *stage) error {
+	if err := applied(st); err != nil {
+		return err
+	}
+	return st.configure(st.scene.served, 2*st.scene.served)
+}
+
+// manyLines is an error if the diff does not have a line for each instance at least.
+func manyLines(st *stage) error {
+	if st.changedLines < st.scene.instances {
+		return fmt.Errorf("only %d lines change", st.changedLines)
+	}
+	return nil
+}
+
+// exportfsRuns is the file to which exportfs adds a letter each time.
+const exportfsRuns = "exportfs.runs"
+
+// exportfs does for the program what exportfs(8) does, and counts.
+func exportfs(dir string) error {
+	runs, err := os.OpenFile(filepath.Join(dir, exportfsRuns), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = runs.WriteString("x")
+	if err := errors.Join(err, runs.Close()); err != nil {
+		return err
+	}
+	table, err := activeTable(filepath.Join(dir, "exports.d/nfs-exportd.exports"))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "etab"), table, 0o644)
+}

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"nfs-exportd/exports"
+)
+
+// stage is a directory that stands for a file server, and a cloud.
+type stage struct {
+	machine      *machine
+	scene        scene
+	dir          string
+	cloud        *exec.Cmd
+	url          string
+	env          []string
+	state        string // of the files, see remember
+	changedLines int    // of the diff of the last run
+}
+
+func newStage(m *machine, s scene) (_ *stage, err error) {
+	st := &stage{machine: m, scene: s}
+	if st.dir, err = os.MkdirTemp("", "nfs-exportd-bench-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			st.close()
+		}
+	}()
+	if !s.cloud() {
+		return st, nil
+	}
+	if err := os.Mkdir(st.path("exports.d"), 0o755); err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Symlink(self, st.path("exportfs")); err != nil {
+		return nil, err
+	}
+	for n := range s.projects {
+		if err := os.MkdirAll(st.path(fmt.Sprintf("srv/project-%05d", n)), 0o755); err != nil {
+			return nil, err
+		}
+	}
+	if err := st.configure(0, s.served); err != nil {
+		return nil, err
+	}
+	if err := st.start(); err != nil {
+		return nil, err
+	}
+	st.env = []string{
+		"OS_AUTH_URL=" + st.url + "/identity/v3", "OS_USERNAME=observer", "OS_PASSWORD=secret", "OS_USER_DOMAIN_NAME=Default",
+		"NFS_EXPORTD_CONFIG=" + st.path("nfs-mounts.yaml"),
+		"NFS_EXPORTD_EXPORTS_FILE=" + st.path("exports.d/nfs-exportd.exports"),
+		"NFS_EXPORTD_EXPORTFS=" + st.path("exportfs"),
+		"NFS_EXPORTD_ETAB=" + st.path("etab"),
+		"NFS_EXPORTD_SERVE_AS=nfs.example.org",
+	}
+	if s.perProject {
+		st.env = append(st.env, "OS_PROJECT_NAME=project-00000", "OS_PROJECT_DOMAIN_NAME=Default")
+	} else {
+		st.env = append(st.env, "OS_SYSTEM_SCOPE=all")
+	}
+	return st, nil
+}
+
+func (st *stage) path(name string) string { return filepath.Join(st.dir, name) }
+
+func (st *stage) close() {
+	if st.cloud != nil && st.cloud.Process != nil {
+		_ = st.cloud.Process.Kill() // it has nothing to lose
+		_ = st.cloud.Wait()
+	}
+	_ = os.RemoveAll(st.dir)
+}
+
+// configure writes a configuration that has the projects from first up to end.
+func (st *stage) configure(first, end int) error {
+	var b bytes.Buffer
+	b.WriteString("private:\n")
+	if st.scene.one {
+		fmt.Fprintf(&b, "  %s: {mounts: {home: 'nfs.example.org:%s/srv/project-00000'}}\n", theOne, st.dir)
+	}
+	for n := first; n < end; n++ {
+		fmt.Fprintf(&b, "  project-%05d: {gid: %d, mounts: {dumps: true, home: 'nfs.example.org:%s/srv/project-%05d'}}\n", n, 50000+n, st.dir, n)
+	}
+	return os.WriteFile(st.path("nfs-mounts.yaml"), b.Bytes(), 0o644)
+}
+
+// theOne is the name of the project that is in the cloud besides.
+const theOne = "the-one"
+
+// start starts the cloud.
+func (st *stage) start() error {
+	var document strings.Builder
+	if st.scene.one {
+		fmt.Fprintf(&document, "projects: {%s: {}}\ninstances:\n", theOne)
+		for n := range 20 {
+			fmt.Fprintf(&document, "  one-%d: {project: %s, addresses: {lan: [10.200.0.%d]}}\n", n, theOne, n+1)
+		}
+	}
+	if err := os.WriteFile(st.path("cloud.yaml"), []byte(document.String()), 0o644); err != nil {
+		return err
+	}
+	st.cloud = exec.Command(st.machine.testcloud, "-record", "-cloud", st.path("cloud.yaml"),
+		"-projects", strconv.Itoa(st.scene.projects), "-instances", strconv.Itoa(st.scene.instances), "-latency", st.scene.latency.String())
+	st.cloud.Stderr = os.Stderr
+	out, err := st.cloud.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := st.cloud.Start(); err != nil {
+		return err
+	}
+	url, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		return fmt.Errorf("the cloud does not say where it is: %w", err)
+	}
+	st.url = strings.TrimSpace(url)
+	return nil
+}
+
+// run is one run of the program, of which alone the cloud then knows.
+func (st *stage) run(args []string, status int) (cost, error) {
+	if st.scene.cloud() {
+		if _, err := st.ask(http.MethodPost, "reset-requests"); err != nil {
+			return cost{}, err
+		}
+	}
+	c, stdout, err := timed(st.env, status, append([]string{st.machine.program}, args...)...)
+	st.changedLines = 0
+	for line := range bytes.Lines(stdout) {
+		if bytes.HasPrefix(line, []byte("+/")) || bytes.HasPrefix(line, []byte("-/")) {
+			st.changedLines++
+		}
+	}
+	return c, err
+}
+
+// ask makes a request to the controls of the cloud.
+func (st *stage) ask(method, what string) (string, error) {
+	request, err := http.NewRequest(method, st.url+"/testcloud/"+what, nil)
+	if err != nil {
+		return "", err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = errors.New(response.Status)
+	}
+	return string(body), err
+}
+
+// requests tells how many log-ins and requests the last run made.
+func (st *stage) requests() (logins, all int, err error) {
+	text, err := st.ask(http.MethodGet, "requests")
+	for line := range strings.Lines(text) {
+		switch kind, _, _ := strings.Cut(line, " "); kind {
+		case "peak":
+			continue
+		case "LogIn", "ReLogIn":
+			logins++
+		}
+		all++
+	}
+	return logins, all, err
+}
+
+// prepareCurl writes down the requests of the last run for curl, and tells how
+// many bytes their answers have.
+func (st *stage) prepareCurl() (int64, error) {
+	config, err := st.ask(http.MethodGet, "curl")
+	if err != nil {
+		return 0, err
+	}
+	if err := os.WriteFile(st.path("curl"), []byte(config), 0o600); err != nil {
+		return 0, err
+	}
+	counted := strings.ReplaceAll(config, "silent\n", "silent\nwrite-out = \"%{size_download}\\n\"\n")
+	cmd := exec.Command(st.machine.curl, "-K", "-")
+	cmd.Stdin = strings.NewReader(counted)
+	sizes, err := cmd.Output()
+	if err != nil {
+		return 0, fmt.Errorf("curl: %w", err)
+	}
+	var bytes int64
+	for line := range strings.Lines(string(sizes)) {
+		n, err := strconv.ParseInt(strings.TrimSpace(line), 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("curl: %w", err)
+		}
+		bytes += n
+	}
+	return bytes, nil
+}
+
+// runCurl makes the same requests, as many at a time as the program does.
+func (st *stage) runCurl() (cost, error) {
+	c, _, err := timed(nil, 0, st.machine.curl, "-K", st.path("curl"), "--parallel", "--parallel-max", strconv.Itoa(exports.DefaultConcurrency))
+	return c, err
+}
+
+// remember notes how all files are, to see whether something writes.
+func (st *stage) remember() (err error) {
+	st.state, err = st.files()
+	return err
+}
+
+func (st *stage) compare() error {
+	state, err := st.files()
+	if err == nil && state != st.state {
+		err = errors.New("something was written")
+	}
+	return err
+}
+
+// files gives the inode, size and time of all files, and of the directory that
+// they are in: a file that was there for a moment would show by its time.
+func (st *stage) files() (string, error) {
+	var b strings.Builder
+	for _, dir := range []string{st.dir, st.path("exports.d")} {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return "", err
+		}
+		for _, path := range append([]string{"."}, names(entries)...) {
+			info, err := os.Lstat(filepath.Join(dir, path))
+			if err != nil {
+				return "", err
+			}
+			inode := info.Sys().(*syscall.Stat_t).Ino
+			fmt.Fprintln(&b, dir, path, inode, info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	return b.String(), nil
+}
+
+func names(entries []os.DirEntry) []string {
+	var all []string
+	for _, entry := range entries {
+		all = append(all, entry.Name())
+	}
+	return all
+}
