@@ -33,6 +33,8 @@ const (
 	oneInSmall  = "1 project of 20 served, in a cloud of 20"
 	oneInLarge  = "1 project of 20 served, in a cloud of 100,000"
 	oneInMany   = "the same, with 5,000 projects in the cloud"
+	eachInSmall = "1 project of 20 served, in a cloud of 20, per-project"
+	eachInLarge = "1 project of 20 served, in a cloud of 100,000, per-project"
 	served10k   = "10,000 instances served"
 	served100k  = "100,000 instances served"
 	same100k    = "100,000 instances served, nothing changed"
@@ -56,6 +58,8 @@ func scenes() []scene {
 		{name: oneInSmall, projects: 1, one: true, args: plan},
 		{name: oneInLarge, projects: 200, instances: 100_000, one: true, args: plan},
 		{name: oneInMany, projects: 5000, instances: 100_000, one: true, args: plan},
+		{name: eachInSmall, projects: 1, one: true, perProject: true, args: plan},
+		{name: eachInLarge, projects: 200, instances: 100_000, one: true, perProject: true, args: plan},
 		{name: served10k, projects: 100, instances: 10_000, served: 100, args: plan},
 		{name: served100k, projects: 100, instances: 100_000, served: 100, args: plan},
 		{name: same100k, projects: 100, instances: 100_000, served: 100, args: []string{"apply"}, before: applied, after: untouched},
