@@ -72,7 +72,7 @@ clean:
 	rm -rf bin
 
 # What it all costs, see docs/performance.md: the parts, with exportfs where there is
-# one, and whole runs beside curl. Takes ten minutes, and a machine with nothing else
+# one, and whole runs beside curl. Takes some minutes, and a machine with nothing else
 # to do.
 .PHONY: bench bench-once
 bench: build
