@@ -66,7 +66,7 @@ func configFileRows() []configRow {
 			args: []string{"--config", "$DIR/missing.yaml"}},
 		{failureRow: failureRow{"the configuration is a directory", status, "is a directory", "Name the file with --config."},
 			args: []string{"--config", "$DIR"}},
-		{failureRow: failureRow{"the configuration is a named pipe that nobody writes to", status, "the file is empty", "Name the file with --config."},
+		{failureRow: failureRow{"the configuration is a named pipe that nobody writes to", status, "it is a FIFO to which nobody writes", "Name the file with --config."},
 			args: []string{"--config", "$DIR/pipe"}, place: func(dir string) error { return syscall.Mkfifo(dir+"/pipe", 0o600) }},
 		{failureRow: failureRow{"the configuration is a link to itself", status, "too many levels of symbolic links", "Make the link lead to the file."},
 			args: []string{"--config", "$DIR/link"}, place: func(dir string) error { return os.Symlink("link", dir+"/link") }},
