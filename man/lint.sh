@@ -9,17 +9,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mandoc=$(command -v mandoc || true)
 if [ -z "$mandoc" ]; then
-	(
-		cd "$scratch"
-		# What downloads must be able to write here. The package lists are asked
-		# for only when the ones at hand do not do.
-		chmod 755 .
-		apt-get download -o APT::Sandbox::User=root mandoc >/dev/null || {
-			apt-get update >/dev/null
-			apt-get download -o APT::Sandbox::User=root mandoc >/dev/null
-		}
-		dpkg-deb --fsys-tarfile mandoc_*.deb | tar --extract ./usr/bin/mandoc
-	)
+	../.ci/unpack mandoc /usr/bin/mandoc "$scratch"
 	mandoc=$scratch/usr/bin/mandoc
 fi
 

@@ -9,17 +9,7 @@ promtool=$(command -v promtool || true)
 if [ -z "$promtool" ]; then
 	scratch=$(mktemp -d)
 	trap 'rm -rf "$scratch"' EXIT
-	(
-		cd "$scratch"
-		# What downloads must be able to write here. The package lists are asked
-		# for only when the ones at hand do not do.
-		chmod 755 .
-		apt-get download -o APT::Sandbox::User=root prometheus >/dev/null || {
-			apt-get update >/dev/null
-			apt-get download -o APT::Sandbox::User=root prometheus >/dev/null
-		}
-		dpkg-deb --fsys-tarfile prometheus_*.deb | tar --extract ./usr/bin/promtool
-	)
+	../.ci/unpack prometheus /usr/bin/promtool "$scratch"
 	promtool=$scratch/usr/bin/promtool
 fi
 
