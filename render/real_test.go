@@ -462,7 +462,7 @@ func TestRealFaults(t *testing.T) {
 			if err := syscall.Mount("", state, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
 				t.Fatal(err)
 			}
-		}, restored, "Read-only file system"},
+		}, before, "let exportfs write /etc/.nfs/etab: read-only file system"},
 		{"another exportfs holds its lock", func(t *testing.T, c *Change) {
 			// It is there, whatever nfs.conf says.
 			lock, err := os.OpenFile(filepath.Join(liveDir, "export-lock"), os.O_RDWR|os.O_CREATE, 0o644)
