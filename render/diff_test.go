@@ -62,6 +62,7 @@ func TestDiff(t *testing.T) {
 		{"empty file", "nfs.exports", nil, one, true},
 		{"to nothing", "nfs.exports", one, marshal(t, set(t)), true},
 		{"no final newline", "nfs.exports", one[:len(one)-1], two, true},
+		{"new file without final newline", "nfs.exports", nil, one[:len(one)-1], false},
 		{"hand-written", "nfs.exports", []byte("/srv/a 10.0.0.1(rw)\r\n\\ odd\n--- x\n+++ y\n\x00\xff"), one, true},
 		{"odd name", "a b\"c\\d\x01\xff.exports", one, two, true},
 	}
