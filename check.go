@@ -445,7 +445,7 @@ func (k *checkup) checkFile() (string, error) {
 func (k *checkup) checkDisk() (string, error) {
 	change := render.Change{
 		Want: k.o.plan.Today, Foreign: k.o.foreign,
-		Exportfs: render.Exportfs{Path: k.settings.exportfs, Etab: k.settings.etab},
+		Exportfs: k.exportfs(k.settings),
 	}
 	if err := errors.Join((render.File{Path: k.o.path}).Writable(), change.CheckRoom()); err != nil {
 		return "", err
@@ -550,7 +550,7 @@ func (k *checkup) checkTable() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	agreement := table.Agrees(k.o.plan.Today, k.o.foreign)
+	agreement := k.withKernel(k.settings, table.Agrees(k.o.plan.Today, k.o.foreign))
 	switch {
 	case agreement.Answer == render.Disagrees:
 		return "", concern(fmt.Sprintf("%s is not what the exports file says: %s: %s",

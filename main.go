@@ -54,6 +54,7 @@ func main() {
 		lookup: net.DefaultResolver.LookupNetIP,
 		local:  localAddresses,
 		sleep:  nil,
+		flush:  render.KernelFlush,
 	}
 	os.Exit(a.run(ctx, os.Args))
 }
@@ -66,6 +67,7 @@ type app struct {
 	lookup         lookupFunc
 	local          func() ([]netip.Addr, error)
 	sleep          func(context.Context, time.Duration) error // nil: the real one
+	flush          string                                     // render.KernelFlush, or what stands for it
 	// patience is for one run of exportfs; 0 is exportfsTimeout.
 	patience time.Duration
 

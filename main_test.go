@@ -56,6 +56,7 @@ func runInTest() int {
 			return addrs, nil
 		},
 		sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+		flush: os.Getenv("TEST_FLUSH"),
 	}
 	switch os.Getenv("TEST_PANIC") {
 	case "local":
@@ -156,6 +157,24 @@ func fakeExportfs(home string, args []string) int {
 	}
 	if err := os.WriteFile(etab, []byte(active), 0o644); err != nil {
 		panic(err)
+	}
+	if exists(home+"/flush") && exists("/proc/self") {
+		// As Linux does, which never gives the same time twice.
+		switch old, err := os.ReadFile(home + "/flush"); {
+		case err != nil:
+			panic(err)
+		case mode == "unflushed":
+		case mode == "killed":
+			if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
+				panic(err)
+			}
+			select {}
+		default:
+			last, _ := strconv.ParseInt(strings.TrimSpace(string(old)), 10, 64)
+			if err := os.WriteFile(home+"/flush", fmt.Appendln(nil, max(time.Now().Unix(), last+1)), 0o644); err != nil {
+				panic(err)
+			}
+		}
 	}
 	if mode == "complains" {
 		fmt.Fprintln(os.Stderr, "exportfs: all is well, but the exit status says otherwise")

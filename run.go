@@ -468,8 +468,7 @@ func (a *app) prove(ctx context.Context, s settings, o *outcome) error {
 		} else if err != nil {
 			return err
 		} else if !o.rewrites() {
-			agreement := table.Agrees(o.plan.Desired, o.foreign)
-			o.table = &agreement
+			o.table = a.withKernel(s, table.Agrees(o.plan.Desired, o.foreign))
 		}
 	}
 	if !s.noReload && o.changes() {
@@ -491,10 +490,23 @@ func (a *app) prove(ctx context.Context, s settings, o *outcome) error {
 	o.proof = &proof
 	a.log.Debug("exportfs reads the new file as it is meant", "sandbox", "namespaces of its own")
 	if o.table != nil && table != nil {
-		agreement := table.Matches(proof, o.foreign)
-		o.table = &agreement
+		o.table = a.withKernel(s, table.Matches(proof, o.foreign))
 	}
 	return nil
+}
+
+// exportfs is the host's, for the active exports.
+func (a *app) exportfs(s settings) render.Exportfs {
+	return render.Exportfs{Path: s.exportfs, Etab: s.etab, Timeout: a.exportfsTimeout(), Flush: a.flush}
+}
+
+// withKernel adds to what the active table is like that the kernel does not know it.
+func (a *app) withKernel(s settings, agreement render.Agreement) *render.Agreement {
+	if pending := a.exportfs(s).Pending(); pending != "" {
+		agreement.Answer = render.Disagrees
+		agreement.Differences = append(agreement.Differences, pending)
+	}
+	return &agreement
 }
 
 func (a *app) exportfsTimeout() time.Duration { return cmp.Or(a.patience, exportfsTimeout) }
@@ -573,7 +585,7 @@ func (a *app) install(ctx context.Context, s settings, o *outcome) error {
 	done, err := render.Install(ctx, render.Change{
 		File: file, Old: o.old, Text: o.text, Want: o.plan.Desired, Proven: o.proof,
 		Foreign: o.foreign, Adopt: o.adopted,
-		Exportfs: render.Exportfs{Path: s.exportfs, Etab: s.etab, Timeout: a.exportfsTimeout()},
+		Exportfs: a.exportfs(s),
 	})
 	for _, warning := range done.Warnings {
 		a.log.Warn(warning)

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -16,6 +18,40 @@ type Exportfs struct {
 	Path    string        // the program
 	Etab    string        // the active table that it writes
 	Timeout time.Duration // of one run
+	// Flush is KernelFlush, or a file that stands for it. It need not be there.
+	Flush string
+}
+
+// KernelFlush is where exportfs(8) tells the kernel's NFS server to forget what it
+// knows of exports, and where that tells, in seconds, when it last did
+// (net/sunrpc/cache.c in Linux). It is not there without such a server.
+const KernelFlush = "/proc/net/rpc/nfsd.export/flush"
+
+// lastFlush is when the kernel last forgot what it knew of exports, if that can be
+// known.
+func (e Exportfs) lastFlush() (seconds int64, ok bool) {
+	text, err := os.ReadFile(e.Flush)
+	if err != nil {
+		return 0, false
+	}
+	seconds, err = strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	return seconds, err == nil
+}
+
+// flushSlack is how many seconds the time of a flush may be before that of the table:
+// older kernels took a second off, and each counts whole seconds.
+const flushSlack = 2
+
+// Pending says that the kernel does not know the active table yet, or gives nothing:
+// exportfs writes the table first and then has the kernel forget the one before. It
+// says nothing where that cannot be known.
+func (e Exportfs) Pending() string {
+	flush, ok := e.lastFlush()
+	info, err := os.Stat(e.Etab)
+	if !ok || err != nil || flush+flushSlack >= info.ModTime().Unix() {
+		return ""
+	}
+	return fmt.Sprintf("the kernel's NFS server was not told of the active table, which is of %s: what it allowed before it may still allow", info.ModTime().UTC().Format(time.RFC3339))
 }
 
 // Ran is how a run of exportfs(8) ended.
@@ -52,6 +88,8 @@ func (e *ExportfsError) Unwrap() error { return e.Err }
 
 func (e *ExportfsError) Error() string {
 	switch {
+	case errors.Is(e.Err, errKilled):
+		return e.Ran.String()
 	case errors.Is(e.Err, errTakesNothing):
 		return fmt.Sprintf("%s %s: %s: see that it is this host's exportfs, and mend what it speaks of", quotePath(e.Path), e.Err, e.Ran)
 	case errors.Is(e.Err, context.DeadlineExceeded):
@@ -100,6 +138,9 @@ var environment = []string{"LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
 // errTakesNothing is for a program that reads a line that every exportfs takes,
 // and makes no table of it.
 var errTakesNothing = errors.New("takes no line at all")
+
+// errKilled is for a run that a signal ended, perhaps between the table and the kernel.
+var errKilled = errors.New("a signal ended it")
 
 var errNoInterpreter = errors.New("it is there, but the interpreter that its first line names is not")
 

@@ -163,11 +163,20 @@ func (c Change) write() (wrote bool, err error) {
 	return true, nil
 }
 
-// activate runs exportfs and gives what is wrong with the table.
+// activate runs exportfs and gives what is wrong with the table. A table that is right
+// is not all: a grant that went is gone once the kernel has forgotten it.
 func (c Change) activate(ctx context.Context) (Ran, []difference, error) {
+	flush, _ := c.Exportfs.lastFlush()
 	ran, err := c.Exportfs.Reload(ctx)
 	if err != nil {
 		return ran, nil, err
+	}
+	if ran.Status < 0 {
+		return ran, nil, &ExportfsError{c.Exportfs.Path, errKilled, ran}
+	}
+	// A clock that was put back makes a flush look older than the table, too.
+	if now, ok := c.Exportfs.lastFlush(); ok && now <= flush && c.Exportfs.Pending() != "" {
+		return ran, nil, errors.New(c.Exportfs.Pending() + ": see that exportfs can write to " + quotePath(c.Exportfs.Flush))
 	}
 	table, err := ReadTable(c.Exportfs.Etab)
 	if err != nil {
