@@ -609,7 +609,7 @@ func (k *checkup) printText(w io.Writer) error {
 	}
 	var b strings.Builder
 	for _, f := range k.findings {
-		line := fmt.Sprintf("%-11s  %-*s  %s", f.State, width, f.Step, printable(strings.Join(strings.Fields(f.Says), " ")))
+		line := fmt.Sprintf("%-11s  %-*s  %s", f.State, width, f.Step, oneLine(f.Says))
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	_, err := io.WriteString(w, b.String())

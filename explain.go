@@ -287,9 +287,7 @@ func (x *explanation) printUntold(b *strings.Builder, places map[exports.Place][
 
 // inOrder gives places in the order of an exports file.
 func inOrder(places map[exports.Place][]string) []exports.Place {
-	return slices.SortedFunc(maps.Keys(places), func(a, b exports.Place) int {
-		return cmp.Or(strings.Compare(a.Path, b.Path), a.Client.Compare(b.Client))
-	})
+	return slices.SortedFunc(maps.Keys(places), exports.Place.Compare)
 }
 
 // oneWord gives a path or a client as it is, or quoted if it would not look like one

@@ -207,8 +207,7 @@ func (c *comparison) sorted() []difference {
 	slices.SortFunc(c.differences, func(a, b difference) int {
 		return cmp.Or(
 			cmp.Compare(b.answer, a.answer),
-			strings.Compare(a.place.Path, b.place.Path),
-			a.place.Client.Compare(b.place.Client),
+			a.place.Compare(b.place),
 		)
 	})
 	return c.differences

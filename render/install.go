@@ -174,9 +174,10 @@ func (c Change) activate(ctx context.Context) (Ran, []difference, error) {
 	if ran.Status < 0 {
 		return ran, nil, &ExportfsError{c.Exportfs.Path, errKilled, ran}
 	}
+	pending := c.Exportfs.Pending()
 	// A clock that was put back makes a flush look older than the table, too.
-	if now, ok := c.Exportfs.lastFlush(); ok && now <= flush && c.Exportfs.Pending() != "" {
-		return ran, nil, errors.New(c.Exportfs.Pending() + ": see that exportfs can write to " + quotePath(c.Exportfs.Flush))
+	if now, ok := c.Exportfs.lastFlush(); ok && now <= flush && pending != "" {
+		return ran, nil, errors.New(pending + ": see that exportfs can write to " + quotePath(c.Exportfs.Flush))
 	}
 	table, err := ReadTable(c.Exportfs.Etab)
 	if err != nil {

@@ -2,7 +2,6 @@ package render
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -124,7 +123,5 @@ func ReadTable(path string) (Table, error) {
 
 // Places are those of the table, in the order of an exports file.
 func (t Table) Places() []exports.Place {
-	return slices.SortedFunc(maps.Keys(t), func(a, b exports.Place) int {
-		return cmp.Or(strings.Compare(a.Path, b.Path), a.Client.Compare(b.Client))
-	})
+	return slices.SortedFunc(maps.Keys(t), exports.Place.Compare)
 }
