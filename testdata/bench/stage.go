@@ -64,17 +64,20 @@ func newStage(m *machine, s scene) (_ *stage, err error) {
 		return nil, err
 	}
 	st.env = []string{
-		"OS_AUTH_URL=" + st.url + "/identity/v3", "OS_USERNAME=observer", "OS_PASSWORD=secret", "OS_USER_DOMAIN_NAME=Default",
+		"OS_AUTH_URL=" + st.url + "/identity/v3", "OS_PASSWORD=secret", "OS_USER_DOMAIN_NAME=Default",
 		"NFS_EXPORTD_CONFIG=" + st.path("nfs-mounts.yaml"),
 		"NFS_EXPORTD_EXPORTS_FILE=" + st.path("exports.d/nfs-exportd.exports"),
 		"NFS_EXPORTD_EXPORTFS=" + st.path("exportfs"),
 		"NFS_EXPORTD_ETAB=" + st.path("etab"),
 		"NFS_EXPORTD_SERVE_AS=nfs.example.org",
 	}
-	if s.perProject {
-		st.env = append(st.env, "OS_PROJECT_NAME=project-00000", "OS_PROJECT_DOMAIN_NAME=Default")
-	} else {
-		st.env = append(st.env, "OS_SYSTEM_SCOPE=all")
+	switch {
+	case !s.perProject:
+		st.env = append(st.env, "OS_USERNAME=observer", "OS_SYSTEM_SCOPE=all")
+	case s.one:
+		st.env = append(st.env, "OS_USERNAME="+oneReader, "OS_PROJECT_NAME="+oneHome, "OS_PROJECT_DOMAIN_NAME=Default")
+	default:
+		st.env = append(st.env, "OS_USERNAME=observer", "OS_PROJECT_NAME=project-00000", "OS_PROJECT_DOMAIN_NAME=Default")
 	}
 	return st, nil
 }
@@ -102,15 +105,21 @@ func (st *stage) configure(first, end int) error {
 	return os.WriteFile(st.path("nfs-mounts.yaml"), b.Bytes(), 0o644)
 }
 
-// theOne is the name of the project that is in the cloud besides.
-const theOne = "the-one"
+const (
+	theOne       = "the-one" // the project that is in the cloud besides
+	oneInstances = 20        // of it
+	oneReader    = "one-reader"
+	oneHome      = "one-home" // the project that the reader logs in for
+)
 
 // start starts the cloud.
 func (st *stage) start() error {
 	var document strings.Builder
 	if st.scene.one {
-		fmt.Fprintf(&document, "projects: {%s: {}}\ninstances:\n", theOne)
-		for n := range 20 {
+		fmt.Fprintf(&document, "projects: {%s: {}, %s: {}}\n", theOne, oneHome)
+		fmt.Fprintf(&document, "users: {%s: {password: secret, roles: {%s: [reader], %s: [reader]}}}\n", oneReader, theOne, oneHome)
+		document.WriteString("instances:\n")
+		for n := range oneInstances {
 			fmt.Fprintf(&document, "  one-%d: {project: %s, addresses: {lan: [10.200.0.%d]}}\n", n, theOne, n+1)
 		}
 	}
