@@ -19,6 +19,10 @@ const (
 	// listings is how often a listing begins anew because the instance that the
 	// next page is asked for by was deleted meanwhile.
 	listings = 3
+	// few is how many projects are tried with a token for each of them first.
+	// That takes no more requests than to look for cells twice, and does not have
+	// Nova list a whole region for it.
+	few = 2
 )
 
 // listInstances gives all instances of the projects, which are by id, in the
@@ -47,6 +51,14 @@ func (c *Client) listInstances(ctx context.Context, projects map[string]exports.
 	slices.SortFunc(served, func(a, b exports.Project) int { return cmp.Compare(a.ID, b.ID) })
 
 	var listed [][]exports.Instance
+	if c.opts.Listing == exports.ListingAuto && len(served) <= few && !c.creds.scope.system {
+		listed, err = c.listPerProject(ctx, regions, served, c.rescopeOnce)
+		_, refused := errors.AsType[*RefusedError](err)
+		if !refused && !isTokenLost(err) {
+			return byProject(served, listed), err
+		}
+		c.opts.Log.InfoContext(ctx, "listing all projects at once", "because", err.Error())
+	}
 	var refusal error // of the first way
 	if c.opts.Listing != exports.ListingPerProject {
 		listed, err = c.listAllProjects(ctx, regions, served)
@@ -57,7 +69,7 @@ func (c *Client) listInstances(ctx context.Context, projects map[string]exports.
 		c.opts.Log.InfoContext(ctx, "listing each project with a token for it", "because", err.Error())
 		refusal = err
 	}
-	listed, err = c.listPerProject(ctx, regions, served)
+	listed, err = c.listPerProject(ctx, regions, served, c.rescope)
 	if _, too := errors.AsType[*RefusedError](err); too && refusal != nil {
 		// Either would do, and who reads this knows which of them was meant to.
 		err = fmt.Errorf("%w; all projects at once were refused before that: %w", err, refusal)
@@ -110,7 +122,8 @@ func (c *Client) listAllProjects(ctx context.Context, regions []string, served [
 		if err != nil {
 			return err
 		}
-		if err := n.probeAll(ctx); err != nil {
+		full, err := n.probeAll(ctx)
+		if err != nil {
 			return err
 		}
 		err = parallel(ctx, len(served), func(ctx context.Context, i int) error {
@@ -122,21 +135,28 @@ func (c *Client) listAllProjects(ctx context.Context, regions []string, served [
 		if err != nil {
 			return err
 		}
-		return n.probeAll(ctx)
+		if full {
+			return n.probeServices(ctx, fullRegion)
+		}
+		_, err = n.probeAll(ctx)
+		return err
 	})
 	return listed, err
 }
 
-// listPerProject lists with a token for each project. The result is as
-// listAllProjects has it.
-func (c *Client) listPerProject(ctx context.Context, regions []string, served []exports.Project) ([][]exports.Instance, error) {
+// rescope is how to get a token for a project with that of a session.
+type rescope func(ctx context.Context, with *session, p exports.Project) (*token, error)
+
+// listPerProject lists with a token for each project, which rescope asks for. The
+// result is as listAllProjects has it.
+func (c *Client) listPerProject(ctx context.Context, regions []string, served []exports.Project, rescope rescope) ([][]exports.Instance, error) {
 	listed := make([][]exports.Instance, len(regions)*len(served))
 	first, err := c.forRescoping(ctx)
 	if err != nil {
 		return nil, err
 	}
 	err = parallel(ctx, len(served), func(ctx context.Context, i int) error {
-		s, err := c.projectSession(ctx, first, served[i])
+		s, err := c.projectSession(ctx, first, served[i], rescope)
 		if err != nil {
 			return err
 		}
@@ -154,7 +174,7 @@ func (c *Client) listPerProject(ctx context.Context, regions []string, served []
 
 // projectSession is a session for a project: the first one, where it is for that
 // project.
-func (c *Client) projectSession(ctx context.Context, first *session, p exports.Project) (*session, error) {
+func (c *Client) projectSession(ctx context.Context, first *session, p exports.Project, rescope rescope) (*session, error) {
 	t, err := first.current()
 	if err != nil {
 		return nil, err
@@ -171,8 +191,8 @@ func (c *Client) projectSession(ctx context.Context, first *session, p exports.P
 				"instances of all projects (os_compute_api:servers:detail:get_all_tenants)",
 		}
 	}
-	s := &session{login: func(ctx context.Context) (*token, error) { return c.rescope(ctx, first, p.ID, p.Name) }}
-	s.token, err = s.login(ctx)
+	s := &session{login: func(ctx context.Context) (*token, error) { return c.rescope(ctx, first, p) }}
+	s.token, err = rescope(ctx, first, p)
 	return s, err
 }
 
@@ -194,15 +214,18 @@ func (n nova) listOwn(ctx context.Context, p exports.Project) ([]exports.Instanc
 	return instances, n.probeServices(ctx, why)
 }
 
-// probeAll is an error if a cell is down, or may be.
-func (n nova) probeAll(ctx context.Context) error {
+// probeAll is an error if a cell is down, or may be. It tells besides whether the
+// region fills a page, which then proves nothing.
+func (n nova) probeAll(ctx context.Context) (full bool, err error) {
 	page, err := n.page(ctx, fmt.Sprintf("look for cells of region %s that are down", quote(n.region)),
 		"/servers?all_tenants=1", false, n.allTenantsNext())
 	if err != nil || !page.full {
-		return err
+		return false, err
 	}
-	return n.probeServices(ctx, "the region has more instances than Nova puts on a page")
+	return true, n.probeServices(ctx, fullRegion)
 }
+
+const fullRegion = "the region has more instances than Nova puts on a page"
 
 // probeServices is an error if a cell with hosts is down. Nova makes up a
 // service with the status UNKNOWN for each host that is mapped to such a cell

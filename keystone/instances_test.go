@@ -20,8 +20,14 @@ func TestCellDown(t *testing.T) {
 	t.Parallel()
 	for _, reader := range []bool{false, true} {
 		for _, small := range []bool{false, true} {
-			for _, cell := range []string{"cell1", "cell2"} {
-				t.Run(fmt.Sprintf("reader %t, paged %t, %s", reader, small, cell), func(t *testing.T) {
+			for _, test := range []struct {
+				cell   string
+				served []string
+			}{
+				{"cell1", []string{toolsID, "deployment-prep", "idle"}}, {"cell2", []string{toolsID, "deployment-prep", "idle"}},
+				{"cell1", []string{toolsID, "deployment-prep"}}, {"cell2", []string{toolsID, "deployment-prep"}}, // are few
+			} {
+				t.Run(fmt.Sprintf("reader %t, paged %t, %s, %d projects", reader, small, test.cell, len(test.served)), func(t *testing.T) {
 					t.Parallel()
 					for n := range 200 {
 						w := newWorld(t)
@@ -34,15 +40,15 @@ func TestCellDown(t *testing.T) {
 							Match: func(r keystonetest.Request) bool { return strings.HasPrefix(r.Path, "/compute/RegionOne/") },
 							Nth:   n, Times: 1,
 							Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
-								w.CellDown("RegionOne", cell, true)
+								w.CellDown("RegionOne", test.cell, true)
 								next.ServeHTTP(rw, r)
 							},
 						})
 						if n == 0 {
-							w.CellDown("RegionOne", cell, true)
+							w.CellDown("RegionOne", test.cell, true)
 							down.Remove()
 						}
-						got, err := w.read(t.Context(), Wanted{Keys: []string{toolsID, "deployment-prep", "idle"}})
+						got, err := w.read(t.Context(), Wanted{Keys: test.served})
 						if n > 0 && down.Hits() == 0 {
 							return // there are fewer requests
 						}
@@ -73,8 +79,14 @@ func TestCellBack(t *testing.T) {
 	t.Parallel()
 	for _, reader := range []bool{false, true} {
 		for _, small := range []bool{false, true} {
-			for _, cell := range []string{"cell1", "cell2"} {
-				t.Run(fmt.Sprintf("reader %t, paged %t, %s", reader, small, cell), func(t *testing.T) {
+			for _, test := range []struct {
+				cell   string
+				served []string
+			}{
+				{"cell1", []string{toolsID, "deployment-prep", "idle"}}, {"cell2", []string{toolsID, "deployment-prep", "idle"}},
+				{"cell1", []string{toolsID, "deployment-prep"}}, {"cell2", []string{toolsID, "deployment-prep"}}, // are few
+			} {
+				t.Run(fmt.Sprintf("reader %t, paged %t, %s, %d projects", reader, small, test.cell, len(test.served)), func(t *testing.T) {
 					t.Parallel()
 					for n := 1; ; n++ {
 						w := newWorld(t)
@@ -83,16 +95,16 @@ func TestCellBack(t *testing.T) {
 							w.paged()
 						}
 						want := w.healthy()
-						w.CellDown("RegionOne", cell, true)
+						w.CellDown("RegionOne", test.cell, true)
 						back := w.Inject(keystonetest.Fault{
 							Match: func(r keystonetest.Request) bool { return strings.HasPrefix(r.Path, "/compute/RegionOne/") },
 							Nth:   n, Times: 1,
 							Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
-								w.CellDown("RegionOne", cell, false)
+								w.CellDown("RegionOne", test.cell, false)
 								next.ServeHTTP(rw, r)
 							},
 						})
-						got, err := w.read(t.Context(), Wanted{Keys: []string{toolsID, "deployment-prep", "idle"}})
+						got, err := w.read(t.Context(), Wanted{Keys: test.served})
 						if back.Hits() == 0 {
 							if class(err) != "unavailable" {
 								t.Errorf("down all the time: %s: %v", class(err), err)
@@ -174,6 +186,95 @@ func TestNoRole(t *testing.T) {
 	_, err := w.read(t.Context(), everything())
 	if class(err) != "refused" || !strings.Contains(err.Error(), `"deployment-prep"`) {
 		t.Errorf("%s: %v", class(err), err)
+	}
+}
+
+// TestFew has one or two projects, for which a token each is tried first.
+func TestFew(t *testing.T) {
+	t.Parallel()
+	all := keystonetest.Anywhere("admin", "reader")
+	allowed := keystonetest.Policy{ListProjects: all, AllTenants: all, AllFilters: all, ListServices: all}
+	password := func(*world, *Credentials) {}
+	for _, test := range []struct {
+		name   string
+		served []string
+		policy keystonetest.Policy
+		as     func(*world, *Credentials)
+		want   map[keystonetest.Kind]int // requests
+	}{
+		{"the project of the log-in", []string{"tools"}, allowed, password,
+			map[keystonetest.Kind]int{keystonetest.LogIn: 1}},
+		{"two others", []string{"deployment-prep", "idle"}, allowed, password,
+			map[keystonetest.Kind]int{keystonetest.LogIn: 1, keystonetest.Rescope: 2}},
+		{"two others, without any other right", []string{"deployment-prep", "idle"}, keystonetest.DefaultPolicy(), password,
+			map[keystonetest.Kind]int{keystonetest.LogIn: 1, keystonetest.Rescope: 2}},
+		{"three", []string{"tools", "deployment-prep", "idle"}, allowed, password,
+			map[keystonetest.Kind]int{keystonetest.LogIn: 1, keystonetest.CellProbe: 4}},
+		{"one without a role", []string{"idle"}, allowed,
+			func(w *world, _ *Credentials) {
+				w.RemoveRole("reader", w.healthy().Projects["idle"].ID, "reader")
+			},
+			map[keystonetest.Kind]int{keystonetest.LogIn: 1, keystonetest.Rescope: 1, keystonetest.CellProbe: 4}},
+		{"an admin of the system, who would have to log in again", []string{"tools", "idle"}, keystonetest.DefaultPolicy(),
+			func(w *world, c *Credentials) { w.reader = false; *c = w.credentials() },
+			map[keystonetest.Kind]int{keystonetest.LogIn: 1, keystonetest.CellProbe: 4}},
+		{"an application credential, which is for its own project alone", []string{"deployment-prep", "idle"}, allowed,
+			func(w *world, c *Credentials) {
+				a := w.AddAppCredential(keystonetest.AppCredential{User: "reader", Project: toolsID, Secret: "app-7f3a", Roles: []string{"reader"}})
+				c.application, c.password, c.scope = application{id: a.ID, secret: newSecret("app-7f3a")}, secret{}, scope{}
+			},
+			map[keystonetest.Kind]int{keystonetest.LogIn: 1, keystonetest.CellProbe: 4}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t).asReader()
+			healthy := w.healthy().Projects
+			w.Configure(func(s *keystonetest.Settings) { s.Policy = test.policy })
+			creds := w.credentials()
+			test.as(w, &creds)
+			c, err := Open(t.Context(), creds, w.options())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			got, err := c.Inventory(t.Context(), Wanted{Keys: test.served})
+			if err != nil {
+				t.Fatal(err)
+			}
+			healthy["tools"] = healthy[toolsID]
+			for key, p := range withoutWhy(got).Projects {
+				if diff := cmp.Diff(healthy[key], p, sameAddr); diff != "" {
+					t.Errorf("project %s: -want +got:\n%s", key, diff)
+				}
+			}
+			count := map[keystonetest.Kind]int{}
+			for _, kind := range []keystonetest.Kind{keystonetest.LogIn, keystonetest.ReLogIn, keystonetest.Rescope, keystonetest.CellProbe} {
+				if n := w.Count(kind); n > 0 {
+					count[kind] = n
+				}
+			}
+			if diff := cmp.Diff(test.want, count); diff != "" {
+				t.Errorf("requests: -want +got:\n%s\n%v", diff, w.Requests())
+			}
+		})
+	}
+}
+
+// TestFullRegion: once a page is full, it is not asked for again.
+func TestFullRegion(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).paged()
+	w.opts.Regions = []string{"RegionOne"}
+	w.mustRead(t, Wanted{Keys: []string{"tools"}})
+	var probes []string
+	for _, r := range w.Requests() {
+		if r.Kind == keystonetest.CellProbe {
+			probes = append(probes, r.Path)
+		}
+	}
+	want := []string{"/compute/RegionOne/v2.1/servers", "/compute/RegionOne/v2.1/os-services", "/compute/RegionOne/v2.1/os-services"}
+	if diff := cmp.Diff(want, probes); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 

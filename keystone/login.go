@@ -10,6 +10,8 @@ import (
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
+
+	"nfs-exportd/exports"
 )
 
 // firstLogin asks for a token with the credentials, for their scope.
@@ -70,16 +72,10 @@ func (c *Client) forRescoping(ctx context.Context) (*session, error) {
 }
 
 // rescope asks for a token of the same user for a project, with the token of a
-// session and not with the password.
-func (c *Client) rescope(ctx context.Context, with *session, projectID, name string) (t *token, err error) {
-	op := fmt.Sprintf("get a token for project %s (%s)", quote(name), plain(projectID))
-	next := fmt.Sprintf("give %s a role on the project, for example reader, or use credentials that may list "+
-		"the instances of all projects (os_compute_api:servers:detail:get_all_tenants)", c.creds.User())
+// session and not with the password. It logs in again if that token was lost.
+func (c *Client) rescope(ctx context.Context, with *session, p exports.Project) (t *token, err error) {
 	err = c.as(ctx, with, func(first *token) error {
-		t, err = c.authenticate(ctx, op, next, tokens.AuthOptions{
-			TokenID: first.id.reveal(),
-			Scope:   tokens.Scope{ProjectID: projectID},
-		}, false)
+		t, err = c.exchange(ctx, first, p)
 		return err
 	})
 	if lost, ok := errors.AsType[*UntrustedError](err); ok && isTokenLost(err) {
@@ -87,6 +83,28 @@ func (c *Client) rescope(ctx context.Context, with *session, projectID, name str
 			"see that all Keystone servers have the same keys for tokens and the same time, and that tokens live longer than a run"}
 	}
 	return t, err
+}
+
+// rescopeOnce is rescope for one who can do without: Keystone refuses a lost
+// token and a user without a role in the same words, so that to log in again
+// would be in vain in each run of the latter.
+func (c *Client) rescopeOnce(ctx context.Context, with *session, p exports.Project) (*token, error) {
+	first, err := with.current()
+	if err != nil {
+		return nil, err
+	}
+	return c.exchange(ctx, first, p)
+}
+
+// exchange asks for a token for a project with another token.
+func (c *Client) exchange(ctx context.Context, first *token, p exports.Project) (*token, error) {
+	op := fmt.Sprintf("get a token for project %s (%s)", quote(p.Name), plain(p.ID))
+	next := fmt.Sprintf("give %s a role on the project, for example reader, or use credentials that may list "+
+		"the instances of all projects (os_compute_api:servers:detail:get_all_tenants)", c.creds.User())
+	return c.authenticate(ctx, op, next, tokens.AuthOptions{
+		TokenID: first.id.reveal(),
+		Scope:   tokens.Scope{ProjectID: p.ID},
+	}, false)
 }
 
 // tokenAnswer is what matters of the answer to POST /v3/auth/tokens.
