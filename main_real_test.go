@@ -60,6 +60,7 @@ func TestReal(t *testing.T) {
 		run  func(*testing.T, *realBed)
 	}{
 		{"every log-in gives the same file", testRealLogins},
+		{"two projects with a token for each", testRealFew},
 		{"what is refused changes nothing", testRealRefusals},
 		{"a cell that is down", testRealCellDown},
 		{"a cell that goes down during the run", testRealCellGoesDown},
@@ -546,6 +547,54 @@ func testRealLogins(t *testing.T, b *realBed) {
 				}
 			}
 		})
+	}
+}
+
+// testRealFew has two projects alone. One who has a role on them asks nothing about all projects; an admin who has none
+// loses one request by it, or two, and no log-in.
+func testRealFew(t *testing.T, b *realBed) {
+	clearReal(t)
+	var config strings.Builder
+	config.WriteString("private:\n")
+	for i, name := range []string{"tools-03", "tools-07"} {
+		fmt.Fprintf(&config, "  %s: {gid: %d, mounts: {home: '%s:/srv/%s/home'}}\n", name, 50300+i, realHomeHost, name)
+	}
+	writeReal(t, "/etc/few.yaml", config.String(), 0o644)
+	var first string
+	for i, login := range b.logins {
+		b.proxy.watch(nil)
+		got := b.start(t, "plan", slices.Concat(login.args, []string{"--config=/etc/few.yaml"})...)
+		asked := b.proxy.requests()
+		t.Logf("%s:\n%s", login.name, strings.Join(asked, "\n"))
+		if got.status != 0 || strings.Count(got.stdout, "\n+/srv/tools-0") != 6 {
+			t.Errorf("%s: exit status %d, printed:\n%s", login.name, got.status, got.stdout)
+		}
+		if first == "" {
+			first = got.stdout
+		}
+		if diff := cmp.Diff(first, got.stdout); diff != "" {
+			t.Errorf("%s: not the plan of the first log-in:\n%s", login.name, diff)
+		}
+		tokens, about := 0, 0
+		for _, request := range asked {
+			if strings.HasPrefix(request, "POST ") {
+				tokens++
+			}
+			if strings.Contains(request, "all_tenants") || strings.Contains(request, "os-services") {
+				about++
+			}
+		}
+		// The log-in and a token for each; and where both are refused, one may not be asked for any more.
+		least, most := 3, 3
+		switch login.name {
+		case "password, admin":
+			least = 2
+		case "application credential, admin", "system scope, admin":
+			least, most = 1, 1
+		}
+		if tokens < least || tokens > most || (about > 0) != (i > 0) {
+			t.Errorf("%s: %d requests for tokens and %d about all projects", login.name, tokens, about)
+		}
 	}
 }
 
