@@ -109,13 +109,14 @@ type project struct {
 	enabled          bool
 }
 
-// projectJSON is a project as Keystone writes it.
+// projectJSON is a project as Keystone writes it. No text that it needs is empty,
+// so that what is empty is missing, or null.
 type projectJSON struct {
-	ID       *string `json:"id"`
-	Name     *string `json:"name"`
-	DomainID *string `json:"domain_id"`
-	Enabled  *bool   `json:"enabled"`
-	IsDomain bool    `json:"is_domain"`
+	ID       string `json:"id"`
+	Name     string `json:"name"`
+	DomainID string `json:"domain_id"`
+	Enabled  *bool  `json:"enabled"`
+	IsDomain bool   `json:"is_domain"`
 }
 
 // project gives false for a domain, which Keystone shows as a project too.
@@ -123,18 +124,18 @@ func (p *projectJSON) project() (project, bool, error) {
 	switch {
 	case p == nil:
 		return project{}, false, errors.New("it has no project")
-	case p.ID == nil || *p.ID == "":
+	case p.ID == "":
 		return project{}, false, errors.New("a project has no id")
 	case p.IsDomain:
-		return project{id: *p.ID}, false, nil
-	case p.Name == nil || *p.Name == "":
-		return project{}, false, fmt.Errorf("project %s has no name", quote(*p.ID))
-	case p.DomainID == nil || *p.DomainID == "":
-		return project{}, false, fmt.Errorf("project %s has no domain_id", quote(*p.ID))
+		return project{id: p.ID}, false, nil
+	case p.Name == "":
+		return project{}, false, fmt.Errorf("project %s has no name", quote(p.ID))
+	case p.DomainID == "":
+		return project{}, false, fmt.Errorf("project %s has no domain_id", quote(p.ID))
 	case p.Enabled == nil:
-		return project{}, false, fmt.Errorf("project %s has no enabled", quote(*p.ID))
+		return project{}, false, fmt.Errorf("project %s has no enabled", quote(p.ID))
 	}
-	return project{*p.ID, *p.Name, *p.DomainID, *p.Enabled}, true, nil
+	return project{p.ID, p.Name, p.DomainID, *p.Enabled}, true, nil
 }
 
 type projectPage struct {
@@ -146,7 +147,7 @@ type projectPage struct {
 func decodeProjects(body []byte) (projectPage, error) {
 	var page struct {
 		list
-		Projects *[]*projectJSON `json:"projects"`
+		Projects *[]projectJSON `json:"projects"`
 	}
 	if err := unmarshal(body, &page); err != nil {
 		return projectPage{}, err
