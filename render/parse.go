@@ -95,7 +95,7 @@ func intact(text []byte) bool {
 }
 
 // parseOwner tells whether a comment is about owners, and gives the owner. One
-// that ownerComment would not write so stands for nobody: better that than the
+// that appendOwner would not write so stands for nobody: better that than the
 // owner of the lines before.
 func parseOwner(line string) (about bool, owner exports.Owner) {
 	if quoted, ok := strings.CutPrefix(line, publicMark); ok {
@@ -114,7 +114,7 @@ func parseOwner(line string) (about bool, owner exports.Owner) {
 	if !about {
 		return line == unknownMark, exports.Owner{}
 	}
-	if ownerComment(owner) != line+"\n" {
+	if string(appendOwner(nil, owner)) != line+"\n" {
 		return true, exports.Owner{}
 	}
 	return true, owner

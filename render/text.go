@@ -65,7 +65,7 @@ func Marshal(set exports.Set) ([]byte, error) {
 			return nil, err
 		}
 		if i == 0 || set.Grants()[i-1].Owner != g.Owner {
-			text = append(text, ownerComment(g.Owner)...)
+			text = appendOwner(text, g.Owner)
 		}
 		text = appendLine(text, g)
 	}
@@ -73,10 +73,13 @@ func Marshal(set exports.Set) ([]byte, error) {
 	return text, nil
 }
 
-// roomFor is about how many bytes the lines of grants have.
+// roomFor is about how many bytes the lines of grants have, comments included.
 func roomFor(grants []exports.Grant) int {
 	n := 0
-	for _, g := range grants {
+	for i, g := range grants {
+		if i == 0 || grants[i-1].Owner != g.Owner {
+			n += len(projectMark) + len(g.Owner.ID) + len(g.Owner.Name) + len(g.Owner.Public) + len(" \"\"\n")
+		}
 		n += len(g.Path) + len(g.Client.Literal) + len(g.Options) + len(" 255.255.255.255()\n")
 	}
 	return n
@@ -87,25 +90,29 @@ func digestLine(body []byte) string {
 	return digestPrefix + hex.EncodeToString(sum[:]) + digestSuffix
 }
 
-// ownerComment quotes names, which tenants choose: the one byte that ends a
-// comment is the newline.
-func ownerComment(o exports.Owner) string {
+// appendOwner adds the comment above the lines of an owner. It quotes names, which
+// tenants choose: the one byte that ends a comment is the newline.
+func appendOwner(to []byte, o exports.Owner) []byte {
 	switch {
 	case o.Public != "":
-		return publicMark + strconv.QuoteToASCII(o.Public) + "\n"
+		to = append(to, publicMark...)
+		to = strconv.AppendQuoteToASCII(to, o.Public)
 	case o.ID != "":
-		return projectMark + idWord(o.ID) + " " + strconv.QuoteToASCII(o.Name) + "\n"
+		to = append(to, projectMark...)
+		if plainID(o.ID) {
+			to = append(to, o.ID...)
+		} else {
+			to = strconv.AppendQuoteToASCII(to, o.ID)
+		}
+		to = append(to, ' ')
+		to = strconv.AppendQuoteToASCII(to, o.Name)
 	case o.Name != "":
-		return projectMark + strconv.QuoteToASCII(o.Name) + "\n"
+		to = append(to, projectMark...)
+		to = strconv.AppendQuoteToASCII(to, o.Name)
+	default:
+		to = append(to, unknownMark...)
 	}
-	return unknownMark + "\n"
-}
-
-func idWord(id string) string {
-	if plainID(id) {
-		return id
-	}
-	return strconv.QuoteToASCII(id)
+	return append(to, '\n')
 }
 
 func plainID(id string) bool {

@@ -15,6 +15,7 @@ type scene struct {
 	served              int           // how many of the projects the configuration has
 	one                 bool          // it has one project of 20 instances that is in the cloud besides
 	perProject          bool          // the user is a reader of projects, and not admin on the system
+	onePath             bool          // all projects share one directory, and not each has its own
 	latency             time.Duration // of each request
 	args                []string
 	status              int
@@ -37,6 +38,7 @@ const (
 	eachInLarge = "1 project of 20 served, in a cloud of 100,000, per-project"
 	served10k   = "10,000 instances served"
 	served100k  = "100,000 instances served"
+	onPath100k  = "100,000 instances served, all on one path"
 	same100k    = "100,000 instances served, nothing changed"
 	projects2k  = "2000 × 20, all-projects"
 	unchanged   = "nothing changed, 2,000 grants"
@@ -62,6 +64,7 @@ func scenes() []scene {
 		{name: eachInLarge, projects: 200, instances: 100_000, one: true, perProject: true, args: plan},
 		{name: served10k, projects: 100, instances: 10_000, served: 100, args: plan},
 		{name: served100k, projects: 100, instances: 100_000, served: 100, args: plan},
+		{name: onPath100k, projects: 100, instances: 100_000, served: 100, onePath: true, args: plan},
 		{name: same100k, projects: 100, instances: 100_000, served: 100, args: []string{"apply"}, before: applied, after: untouched},
 		{name: projects2k, projects: 2000, instances: 40_000, served: 2000, args: plan},
 		// Every third instance has two addresses.

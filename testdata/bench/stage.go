@@ -100,7 +100,11 @@ func (st *stage) configure(first, end int) error {
 		fmt.Fprintf(&b, "  %s: {mounts: {home: 'nfs.example.org:%s/srv/project-00000'}}\n", theOne, st.dir)
 	}
 	for n := first; n < end; n++ {
-		fmt.Fprintf(&b, "  project-%05d: {gid: %d, mounts: {dumps: true, home: 'nfs.example.org:%s/srv/project-%05d'}}\n", n, 50000+n, st.dir, n)
+		directory := n
+		if st.scene.onePath {
+			directory = 0
+		}
+		fmt.Fprintf(&b, "  project-%05d: {gid: %d, mounts: {dumps: true, home: 'nfs.example.org:%s/srv/project-%05d'}}\n", n, 50000+n, st.dir, directory)
 	}
 	return os.WriteFile(st.path("nfs-mounts.yaml"), b.Bytes(), 0o644)
 }
