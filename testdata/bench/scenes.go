@@ -33,9 +33,9 @@ const (
 	slowEach200 = "200 × 20, per-project, 20 ms a request"
 	oneInSmall  = "1 project of 20 served, in a cloud of 20"
 	oneInLarge  = "1 project of 20 served, in a cloud of 100,000"
-	oneInMany   = "the same, with 5,000 projects in the cloud"
-	eachInSmall = "1 project of 20 served, in a cloud of 20, per-project"
-	eachInLarge = "1 project of 20 served, in a cloud of 100,000, per-project"
+	allInSmall  = "1 project of 20 served, in a cloud of 20, all-projects"
+	allInLarge  = "1 project of 20 served, in a cloud of 100,000, all-projects"
+	allInMany   = "the same, with 5,000 projects in the cloud"
 	served10k   = "10,000 instances served"
 	served100k  = "100,000 instances served"
 	onPath100k  = "100,000 instances served, all on one path"
@@ -57,11 +57,11 @@ func scenes() []scene {
 		{name: each200, projects: 200, instances: 4000, served: 200, perProject: true, args: plan},
 		{name: slowAll200, projects: 200, instances: 4000, served: 200, latency: 20 * time.Millisecond, args: plan},
 		{name: slowEach200, projects: 200, instances: 4000, served: 200, perProject: true, latency: 20 * time.Millisecond, args: plan},
-		{name: oneInSmall, projects: 1, one: true, args: plan},
-		{name: oneInLarge, projects: 200, instances: 100_000, one: true, args: plan},
-		{name: oneInMany, projects: 5000, instances: 100_000, one: true, args: plan},
-		{name: eachInSmall, projects: 1, one: true, perProject: true, args: plan},
-		{name: eachInLarge, projects: 200, instances: 100_000, one: true, perProject: true, args: plan},
+		{name: oneInSmall, projects: 1, one: true, perProject: true, args: plan},
+		{name: oneInLarge, projects: 200, instances: 100_000, one: true, perProject: true, args: plan},
+		{name: allInSmall, projects: 1, one: true, args: plan},
+		{name: allInLarge, projects: 200, instances: 100_000, one: true, args: plan},
+		{name: allInMany, projects: 5000, instances: 100_000, one: true, args: plan},
 		{name: served10k, projects: 100, instances: 10_000, served: 100, args: plan},
 		{name: served100k, projects: 100, instances: 100_000, served: 100, args: plan},
 		{name: onPath100k, projects: 100, instances: 100_000, served: 100, onePath: true, args: plan},

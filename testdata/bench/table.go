@@ -38,8 +38,8 @@ func printTable(w io.Writer, results map[string]result) {
 	pair("ten times the projects (200, 2000)", all200, projects2k)
 	pair("ten times the changed lines (4,000, 40,000)", changed4k, changed40k)
 	pair("1 project served: a cloud of 100,000 instead of 20", oneInSmall, oneInLarge)
-	pair("1 project served, per-project: a cloud of 100,000 instead of 20", eachInSmall, eachInLarge)
-	pair("1 project served: that with 5,000 projects instead", oneInSmall, oneInMany)
+	pair("1 project served, all-projects: a cloud of 100,000 instead of 20", allInSmall, allInLarge)
+	pair("1 project served, all-projects: that with 5,000 projects instead", allInSmall, allInMany)
 	if r, ok := results[unchanged]; ok {
 		beyond("nothing changed, 2,000 grants: CPU beyond curl's", seconds(r.cpu-r.curl.cpu))
 	}
