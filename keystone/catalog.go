@@ -51,8 +51,7 @@ func (c *Client) computeURL(t *token, region string) (string, error) {
 		}
 	}
 	if len(found) != 1 {
-		return "", &UntrustedError{x,
-			fmt.Errorf("the catalog has %d %s compute endpoints there, not 1", len(found), c.creds.Interface),
+		return "", &UntrustedError{x, &endpointsError{len(found), c.creds.Interface},
 			"set openstack.regions to the regions that have a Nova, or OS_INTERFACE or interface to public, internal or admin"}
 	}
 	text, err := versionedCompute(found[0], strings.HasPrefix(c.creds.AuthURL, "https:"))
@@ -65,6 +64,17 @@ func (c *Client) computeURL(t *token, region string) (string, error) {
 	}
 	c.hosts.allow(u)
 	return text, nil
+}
+
+// endpointsError is about a catalog that has not one Nova in a region. A project can
+// have a catalog of its own (Keystone's endpoint filter).
+type endpointsError struct {
+	found int
+	kind  string // public, internal or admin
+}
+
+func (e *endpointsError) Error() string {
+	return fmt.Sprintf("the catalog has %d %s compute endpoints there, not 1", e.found, e.kind)
 }
 
 // versionedCompute completes an endpoint to version 2.1. It is made by hand,

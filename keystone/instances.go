@@ -52,9 +52,7 @@ func (c *Client) listInstances(ctx context.Context, projects map[string]exports.
 
 	var listed [][]exports.Instance
 	if c.opts.Listing == exports.ListingAuto && len(served) <= few && !c.creds.scope.system {
-		listed, err = c.listPerProject(ctx, regions, served, c.rescopeOnce)
-		_, refused := errors.AsType[*RefusedError](err)
-		if !refused && !isTokenLost(err) {
+		if listed, err = c.listPerProject(ctx, regions, served, c.rescopeOnce); !asksTooMuch(err) {
 			return byProject(served, listed), err
 		}
 		c.opts.Log.InfoContext(ctx, "listing all projects at once", "because", err.Error())
@@ -75,6 +73,14 @@ func (c *Client) listInstances(ctx context.Context, projects map[string]exports.
 		err = fmt.Errorf("%w; all projects at once were refused before that: %w", err, refusal)
 	}
 	return byProject(served, listed), err
+}
+
+// asksTooMuch tells whether an error is about what is needed for a token for each
+// project alone: roles, and a Nova in the catalog of each.
+func asksTooMuch(err error) bool {
+	_, refused := errors.AsType[*RefusedError](err)
+	_, nowhere := errors.AsType[*endpointsError](err)
+	return refused || nowhere || isTokenLost(err)
 }
 
 // byProject joins the listings, of which each project has one for each region.
