@@ -317,7 +317,7 @@ func (k *checkup) checkInstances(ctx context.Context, region string) (string, er
 		n += len(p.Instances)
 	}
 	k.e.Inventory = k.e.Inventory.Join(one)
-	return count(n, "instance") + " of the served projects; no cell is down", nil
+	return count(n, "instance") + " of the served projects, and none hidden by a cell that is down", nil
 }
 
 // checkAddresses looks at what the instances have.
