@@ -20,8 +20,8 @@ const (
 	// next page is asked for by was deleted meanwhile.
 	listings = 3
 	// few is how many projects are tried with a token for each of them first.
-	// That takes no more requests than to look for cells twice, and does not have
-	// Nova list a whole region for it.
+	// Where each fits on a page, that takes no more requests than to look for cells
+	// twice, and Nova does not list a whole region for it.
 	few = 2
 )
 
@@ -51,12 +51,20 @@ func (c *Client) listInstances(ctx context.Context, projects map[string]exports.
 	slices.SortFunc(served, func(a, b exports.Project) int { return cmp.Compare(a.ID, b.ID) })
 
 	var listed [][]exports.Instance
-	if c.opts.Listing == exports.ListingAuto && len(served) <= few && !c.creds.scope.system {
+	if c.opts.Listing == exports.ListingAuto && len(served) <= few && !c.creds.scope.system && !c.together {
+		// All projects at once, and check, go by this catalog. That it has a Nova is
+		// not to matter less the fewer projects are served.
+		for _, region := range regions {
+			if _, err := c.nova(c.root, region); err != nil {
+				return nil, err
+			}
+		}
 		if listed, err = c.listPerProject(ctx, regions, served, c.rescopeOnce); !asksTooMuch(err) {
 			return byProject(served, listed), err
 		}
 		c.opts.Log.InfoContext(ctx, "listing all projects at once", "because", err.Error())
 	}
+	c.together = true
 	var refusal error // of the first way
 	if c.opts.Listing != exports.ListingPerProject {
 		listed, err = c.listAllProjects(ctx, regions, served)
@@ -128,8 +136,7 @@ func (c *Client) listAllProjects(ctx context.Context, regions []string, served [
 		if err != nil {
 			return err
 		}
-		full, err := n.probeAll(ctx)
-		if err != nil {
+		if err := n.probeAll(ctx); err != nil {
 			return err
 		}
 		err = parallel(ctx, len(served), func(ctx context.Context, i int) error {
@@ -141,11 +148,7 @@ func (c *Client) listAllProjects(ctx context.Context, regions []string, served [
 		if err != nil {
 			return err
 		}
-		if full {
-			return n.probeServices(ctx, fullRegion)
-		}
-		_, err = n.probeAll(ctx)
-		return err
+		return n.probeAll(ctx)
 	})
 	return listed, err
 }
@@ -220,18 +223,16 @@ func (n nova) listOwn(ctx context.Context, p exports.Project) ([]exports.Instanc
 	return instances, n.probeServices(ctx, why)
 }
 
-// probeAll is an error if a cell is down, or may be. It tells besides whether the
-// region fills a page, which then proves nothing.
-func (n nova) probeAll(ctx context.Context) (full bool, err error) {
+// probeAll is an error if a cell is down, or may be. A page that was full need not
+// be so again: without the instances of a cell there is room for its stubs.
+func (n nova) probeAll(ctx context.Context) error {
 	page, err := n.page(ctx, fmt.Sprintf("look for cells of region %s that are down", quote(n.region)),
 		"/servers?all_tenants=1", false, n.allTenantsNext())
 	if err != nil || !page.full {
-		return false, err
+		return err
 	}
-	return true, n.probeServices(ctx, fullRegion)
+	return n.probeServices(ctx, "the region has more instances than Nova puts on a page")
 }
-
-const fullRegion = "the region has more instances than Nova puts on a page"
 
 // probeServices is an error if a cell with hosts is down. Nova makes up a
 // service with the status UNKNOWN for each host that is mapped to such a cell

@@ -195,34 +195,39 @@ func TestFew(t *testing.T) {
 	all := keystonetest.Anywhere("admin", "reader")
 	allowed := keystonetest.Policy{ListProjects: all, AllTenants: all, AllFilters: all, ListServices: all}
 	password := func(*world, *Credentials) {}
+	noRole := func(w *world, _ *Credentials) { w.RemoveRole("reader", w.healthy().Projects["idle"].ID, "reader") }
+	app := func(w *world, c *Credentials) {
+		a := w.AddAppCredential(keystonetest.AppCredential{User: "reader", Project: toolsID, Secret: "app-7f3a", Roles: []string{"reader"}})
+		c.application, c.password, c.scope = application{id: a.ID, secret: newSecret("app-7f3a")}, secret{}, scope{}
+	}
 	for _, test := range []struct {
-		name   string
-		served []string
-		policy keystonetest.Policy
-		as     func(*world, *Credentials)
-		want   map[keystonetest.Kind]int // requests
+		name    string
+		listing exports.Listing
+		served  []string
+		policy  keystonetest.Policy
+		as      func(*world, *Credentials)
+		want    map[keystonetest.Kind]int // requests
 	}{
-		{"the project of the log-in", []string{"tools"}, allowed, password,
+		{"the project of the log-in", exports.ListingAuto, []string{"tools"}, allowed, password,
 			map[keystonetest.Kind]int{keystonetest.LogIn: 1}},
-		{"two others", []string{"deployment-prep", "idle"}, allowed, password,
+		{"two others", exports.ListingAuto, []string{"deployment-prep", "idle"}, allowed, password,
 			map[keystonetest.Kind]int{keystonetest.LogIn: 1, keystonetest.Rescope: 2}},
-		{"two others, without any other right", []string{"deployment-prep", "idle"}, keystonetest.DefaultPolicy(), password,
+		{"two others, without any other right", exports.ListingAuto, []string{"deployment-prep", "idle"}, keystonetest.DefaultPolicy(), password,
 			map[keystonetest.Kind]int{keystonetest.LogIn: 1, keystonetest.Rescope: 2}},
-		{"three", []string{"tools", "deployment-prep", "idle"}, allowed, password,
+		{"two others, who are to be listed all at once", exports.ListingAllProjects, []string{"deployment-prep", "idle"}, allowed, password,
 			map[keystonetest.Kind]int{keystonetest.LogIn: 1, keystonetest.CellProbe: 4}},
-		{"one without a role", []string{"idle"}, allowed,
-			func(w *world, _ *Credentials) {
-				w.RemoveRole("reader", w.healthy().Projects["idle"].ID, "reader")
-			},
+		{"three", exports.ListingAuto, []string{"tools", "deployment-prep", "idle"}, allowed, password,
+			map[keystonetest.Kind]int{keystonetest.LogIn: 1, keystonetest.CellProbe: 4}},
+		{"one without a role", exports.ListingAuto, []string{"idle"}, allowed, noRole,
 			map[keystonetest.Kind]int{keystonetest.LogIn: 1, keystonetest.Rescope: 1, keystonetest.CellProbe: 4}},
-		{"an admin of the system, who would have to log in again", []string{"tools", "idle"}, keystonetest.DefaultPolicy(),
+		{"one with a role and one without", exports.ListingAuto, []string{"tools", "idle"}, allowed, noRole,
+			map[keystonetest.Kind]int{keystonetest.LogIn: 1, keystonetest.Rescope: 1, keystonetest.CellProbe: 4}},
+		{"an admin of the system, who would have to log in again", exports.ListingAuto, []string{"tools", "idle"}, keystonetest.DefaultPolicy(),
 			func(w *world, c *Credentials) { w.reader = false; *c = w.credentials() },
 			map[keystonetest.Kind]int{keystonetest.LogIn: 1, keystonetest.CellProbe: 4}},
-		{"an application credential, which is for its own project alone", []string{"deployment-prep", "idle"}, allowed,
-			func(w *world, c *Credentials) {
-				a := w.AddAppCredential(keystonetest.AppCredential{User: "reader", Project: toolsID, Secret: "app-7f3a", Roles: []string{"reader"}})
-				c.application, c.password, c.scope = application{id: a.ID, secret: newSecret("app-7f3a")}, secret{}, scope{}
-			},
+		{"an application credential, for neither", exports.ListingAuto, []string{"deployment-prep", "idle"}, allowed, app,
+			map[keystonetest.Kind]int{keystonetest.LogIn: 1, keystonetest.CellProbe: 4}},
+		{"an application credential, for one of the two", exports.ListingAuto, []string{"tools", "idle"}, allowed, app,
 			map[keystonetest.Kind]int{keystonetest.LogIn: 1, keystonetest.CellProbe: 4}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -230,6 +235,7 @@ func TestFew(t *testing.T) {
 			w := newWorld(t).asReader()
 			healthy := w.healthy().Projects
 			w.Configure(func(s *keystonetest.Settings) { s.Policy = test.policy })
+			w.opts.Listing = test.listing
 			creds := w.credentials()
 			test.as(w, &creds)
 			c, err := Open(t.Context(), creds, w.options())
@@ -260,21 +266,81 @@ func TestFew(t *testing.T) {
 	}
 }
 
-// TestFullRegion: once a page is full, it is not asked for again.
-func TestFullRegion(t *testing.T) {
+// TestSecondReading reads some projects of those that were just read. One who may
+// list all of them does not come to try a token for each.
+func TestSecondReading(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t).paged()
-	w.opts.Regions = []string{"RegionOne"}
-	w.mustRead(t, Wanted{Keys: []string{"tools"}})
-	var probes []string
-	for _, r := range w.Requests() {
-		if r.Kind == keystonetest.CellProbe {
-			probes = append(probes, r.Path)
+	all := keystonetest.Anywhere("admin", "reader")
+	w := newWorld(t).asReader()
+	w.Configure(func(s *keystonetest.Settings) {
+		s.Policy = keystonetest.Policy{ListProjects: all, AllTenants: all, AllFilters: all, ListServices: all}
+	})
+	c, err := Open(t.Context(), w.credentials(), w.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, keys := range [][]string{{"tools", "deployment-prep", "idle"}, {"deployment-prep"}} {
+		w.ResetRequests()
+		if _, err := c.Inventory(t.Context(), Wanted{Keys: keys}); err != nil {
+			t.Fatal(err)
+		}
+		if tokens, cells := w.Count(keystonetest.Rescope), w.Count(keystonetest.CellProbe); tokens != 0 || cells != 4 {
+			t.Errorf("%d projects: %d requests for tokens and %d about cells, want 0 and 4", len(keys), tokens, cells)
 		}
 	}
-	want := []string{"/compute/RegionOne/v2.1/servers", "/compute/RegionOne/v2.1/os-services", "/compute/RegionOne/v2.1/os-services"}
-	if diff := cmp.Diff(want, probes); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
+}
+
+// TestStoppedLogIn loses the token before instances are read. The project of the
+// log-in comes to log in again; meanwhile the other is refused, as its token is lost
+// too, and stops that. What comes then must not fail of it.
+func TestStoppedLogIn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).asReader()
+	rescoping, loggingIn := make(chan struct{}), make(chan struct{})
+	w.Inject(keystonetest.Fault{Kind: keystonetest.AuthProjects, Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		next.ServeHTTP(rw, r)
+		w.ExpireTokens()
+	}})
+	w.Inject(keystonetest.Fault{Kind: keystonetest.Instances, Times: 1, Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		<-rescoping
+		next.ServeHTTP(rw, r)
+	}})
+	w.Inject(keystonetest.Fault{Kind: keystonetest.Rescope, Times: 1, Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		close(rescoping)
+		<-loggingIn
+		next.ServeHTTP(rw, r)
+	}})
+	hole, _ := keystonetest.FaultNamed("black-hole")
+	stopped := w.Inject(keystonetest.Fault{Kind: keystonetest.ReLogIn, Times: 1, Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		close(loggingIn)
+		hole.Do(rw, r, next)
+	}})
+	w.opts.Regions = []string{"RegionOne"}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	got, err := w.read(ctx, Wanted{Keys: []string{"tools", "deployment-prep"}})
+	if err != nil || len(got.Projects["tools"].Instances) != 5 || stopped.Hits() != 1 {
+		t.Errorf("%d instances, stopped %d times: %v\n%v", len(got.Projects["tools"].Instances), stopped.Hits(), err, w.Requests())
+	}
+}
+
+// TestCellWithoutHosts has a region that fills a page, until a cell goes down of
+// which os-services tells nothing.
+func TestCellWithoutHosts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opts.Regions = []string{"RegionOne"}
+	page := len(w.Instances("RegionOne")) - 1
+	w.Configure(func(s *keystonetest.Settings) { s.PageSize = page })
+	w.RemoveHosts("RegionOne", "cell2")
+	w.Inject(keystonetest.Fault{Kind: keystonetest.Instances, Times: 1, Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		w.CellDown("RegionOne", "cell2", true)
+		next.ServeHTTP(rw, r)
+	}})
+	got, err := w.read(t.Context(), Wanted{Keys: []string{"tools"}})
+	if class(err) != "unavailable" {
+		t.Errorf("%d instances, %s: %v\n%v", len(got.Projects["tools"].Instances), class(err), err, w.Requests())
 	}
 }
 

@@ -187,7 +187,7 @@ func decodeToken(body []byte, asked tokens.AuthOptions, unscoped bool) (*token, 
 		return nil, errors.New("it has no token object")
 	case got.ExpiresAt == nil:
 		return nil, errors.New("the token has no expires_at")
-	case !unscoped && (got.Catalog == nil || len(*got.Catalog) == 0):
+	case !unscoped && got.Catalog == nil: // an empty one can be a project's own, see computeURL
 		return nil, errors.New("the token has no catalog")
 	case got.Project != nil && got.Project.ID == "":
 		return nil, errors.New("the token's project has no id")
