@@ -587,7 +587,7 @@ func (k *checkup) checkPlan(ctx context.Context) (string, error) {
 	if o.rewrites() {
 		says = fmt.Sprintf("%d grants to add, %d to remove, %d to change", len(o.plan.Added), len(o.plan.Removed), len(o.plan.Changed))
 	}
-	if warning := render.ManyClients(o.plan.Desired); warning != "" {
+	if warning := render.ManyClients(o.plan.Desired, o.foreign); warning != "" {
 		return "", concern(says + "; " + warning)
 	}
 	return says, nil

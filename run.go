@@ -194,7 +194,7 @@ func (a *app) compute(ctx context.Context, s settings) (_ *outcome, err error) {
 		return nil, err
 	}
 	// Only a change costs this time: a run that has nothing to do says nothing.
-	if warning := render.ManyClients(o.plan.Desired); warning != "" && o.changes() {
+	if warning := render.ManyClients(o.plan.Desired, o.foreign); warning != "" && o.changes() {
 		a.log.Warn(warning)
 	}
 	return o, nil
@@ -300,13 +300,17 @@ func (o *outcome) readFiles(s settings) error {
 	}
 	o.parsed = render.Parse(o.old.Text)
 	o.plan.Today = o.parsed.Set
+	today := slices.Clip(o.parsed.Set.Grants())
 	for _, path := range s.adopt {
 		adopted, err := render.ReadAdopted(path)
 		if err != nil {
 			return err
 		}
 		o.adopted = append(o.adopted, adopted)
-		o.plan.Today = exports.NewSet(slices.Concat(o.plan.Today.Grants(), adopted.Grants))
+		today = append(today, adopted.Grants...)
+	}
+	if len(o.adopted) > 0 {
+		o.plan.Today = exports.NewSet(today)
 	}
 	o.foreign, err = render.ReadForeign(s.etcExports(), s.exportsFile, o.adopted)
 	return err

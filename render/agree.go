@@ -81,10 +81,10 @@ func agreement(differences []difference) Agreement {
 }
 
 func (t Table) compareSet(want exports.Set, foreign []Foreign) []difference {
-	c := comparison{table: t, foreign: indexForeign(foreign)}
+	c := comparison{table: t, foreign: indexForeign(foreign), names: map[string]bool{}}
 	for _, g := range want.Grants() {
 		if isName(g.Client) {
-			c.names = append(c.names, g.Place())
+			c.names[g.Path] = true
 		}
 	}
 	c.indexNames()
@@ -103,7 +103,10 @@ func (t Table) compareSet(want exports.Set, foreign []Foreign) []difference {
 }
 
 func (t Table) compareProof(proof Proof, foreign []Foreign) []difference {
-	c := comparison{table: t, proven: true, foreign: indexForeign(foreign), names: proof.Unresolved}
+	c := comparison{table: t, proven: true, foreign: indexForeign(foreign), names: map[string]bool{}}
+	for _, place := range proof.Unresolved {
+		c.names[place.Path] = true
+	}
 	c.indexNames()
 	for place, options := range proof.Table {
 		c.expect(place, options)
@@ -121,7 +124,7 @@ type comparison struct {
 	table       Table
 	proven      bool // what is expected is what exportfs made of all files
 	foreign     foreignIndex
-	names       []exports.Place // wanted for a host name
+	names       map[string]bool // paths that are wanted for a host name
 	nameEntries map[string]bool // paths of the table with an entry for a host name
 	options     map[[2]string]Answer
 	found       int // expected places that are there
@@ -190,7 +193,7 @@ func (c *comparison) expect(place exports.Place, options string) {
 
 // surplus explains a place that nobody asked for.
 func (c *comparison) surplus(place exports.Place) {
-	named := c.foreign.names[place.Path] || slices.ContainsFunc(c.names, func(p exports.Place) bool { return p.Path == place.Path })
+	named := c.foreign.names[place.Path] || c.names[place.Path]
 	switch {
 	case c.foreign.grants[place]:
 	case named && isName(place.Client):

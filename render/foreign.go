@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"nfs-exportd/exports"
 )
@@ -49,14 +50,22 @@ func ReadForeign(etcExports, own string, adopted []Adopted) ([]Foreign, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, &FileError{dir, "list", err}
 	}
+	files := map[fileID]bool{} // that are adopted
+	for _, a := range adopted {
+		if id, ok := identify(a.Path); ok {
+			files[id] = true
+		}
+	}
 	var names []string
 	for _, entry := range entries {
 		name := entry.Name()
 		if name == filepath.Base(own) || !readByExportfs(entry) {
 			continue
 		}
-		if slices.ContainsFunc(adopted, func(a Adopted) bool { return sameFile(a.Path, filepath.Join(dir, name)) }) {
-			continue
+		if len(adopted) > 0 {
+			if id, ok := identify(filepath.Join(dir, name)); ok && files[id] {
+				continue
+			}
 		}
 		names = append(names, name)
 	}
@@ -84,13 +93,20 @@ func (f File) Ignored() bool {
 	return strings.HasPrefix(name, ".") || !strings.HasSuffix(name, exportsSuffix)
 }
 
-func sameFile(a, b string) bool {
-	if filepath.Clean(a) == filepath.Clean(b) {
-		return true
+// fileID tells a file from all others, whatever it is called.
+type fileID struct{ device, inode uint64 }
+
+// identify is about the file that a path leads to, if there is one.
+func identify(path string) (fileID, bool) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fileID{}, false
 	}
-	x, errX := os.Stat(a)
-	y, errY := os.Stat(b)
-	return errX == nil && errY == nil && os.SameFile(x, y)
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return fileID{}, false
+	}
+	return fileID{uint64(stat.Dev), stat.Ino}, true
 }
 
 // readForeign adds the file at path, if there is one.

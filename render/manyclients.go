@@ -12,18 +12,30 @@ import (
 // time that people notice, see docs/performance.md.
 const manyClients = 2000
 
-// ManyClients warns of so many different clients that exportfs is slow with them,
-// or gives nothing.
-func ManyClients(set exports.Set) string {
-	if set.Len() < manyClients {
+// ManyClients warns of so many different clients, in the file of a set and in those
+// of others, that exportfs is slow with them, or gives nothing.
+func ManyClients(set exports.Set, foreign []Foreign) string {
+	all := set.Len()
+	for _, f := range foreign {
+		all += len(f.Grants)
+	}
+	if all < manyClients {
 		return ""
 	}
-	addresses, literals := make([][16]byte, 0, set.Len()), map[string]bool{}
-	for _, g := range set.Grants() {
-		if g.Client.Literal != "" {
-			literals[g.Client.Literal] = true
+	addresses, literals := make([][16]byte, 0, all), map[string]bool{}
+	add := func(c exports.Client) {
+		if c.Literal != "" {
+			literals[c.Literal] = true
 		} else {
-			addresses = append(addresses, g.Client.Addr.As16())
+			addresses = append(addresses, c.Addr.As16())
+		}
+	}
+	for _, g := range set.Grants() {
+		add(g.Client)
+	}
+	for _, f := range foreign {
+		for _, g := range f.Grants {
+			add(g.Place.Client)
 		}
 	}
 	// A map of them would be several times as large.

@@ -26,19 +26,32 @@ func TestManyClients(t *testing.T) {
 		return exports.NewSet(all)
 	}
 	withWorld := exports.NewSet(append(grants(1999, "/a").Grants(), exports.Grant{Path: "/a", Client: exports.ParseClient("*"), Options: "ro"}))
+	others := func(sets ...exports.Set) (files []Foreign) {
+		for _, set := range sets {
+			var f Foreign
+			for _, g := range set.Grants() {
+				f.Grants = append(f.Grants, ForeignGrant{Place: g.Place()})
+			}
+			files = append(files, f)
+		}
+		return files
+	}
 	for _, test := range []struct {
-		name string
-		set  exports.Set
-		want string
+		name    string
+		set     exports.Set
+		foreign []Foreign
+		want    string
 	}{
-		{"none", exports.Set{}, ""},
-		{"few", grants(1999, "/a"), ""},
-		{"few on many paths", grants(1999, "/a", "/b"), ""},
-		{"many", grants(2000, "/a"), "there are 2000 different clients: "},
-		{"many on many paths", grants(2001, "/a", "/b"), "there are 2001 different clients: "},
-		{"the world is one", withWorld, "there are 2000 different clients: "},
+		{"none", exports.Set{}, nil, ""},
+		{"few", grants(1999, "/a"), nil, ""},
+		{"few on many paths", grants(1999, "/a", "/b"), nil, ""},
+		{"many", grants(2000, "/a"), nil, "there are 2000 different clients: "},
+		{"many on many paths", grants(2001, "/a", "/b"), nil, "there are 2001 different clients: "},
+		{"the world is one", withWorld, nil, "there are 2000 different clients: "},
+		{"few, and others have the same", grants(1999, "/a"), others(grants(1999, "/b")), ""},
+		{"few, and others have more", grants(7, "/a"), others(grants(1999, "/b"), withWorld), "there are 2000 different clients: "},
 	} {
-		if got := ManyClients(test.set); !strings.HasPrefix(got, test.want) || (got == "") != (test.want == "") {
+		if got := ManyClients(test.set, test.foreign); !strings.HasPrefix(got, test.want) || (got == "") != (test.want == "") {
 			t.Errorf("%s: %q", test.name, got)
 		}
 	}
