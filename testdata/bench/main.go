@@ -131,10 +131,11 @@ func (m *machine) measure(s scene) (result, error) {
 	if !s.cloud() {
 		return r, nil
 	}
-	if r.logins, r.requests, err = st.requests(); err != nil {
+	var statuses map[string]int
+	if r.logins, r.requests, statuses, err = st.requests(); err != nil {
 		return result{}, err
 	}
-	if r.answers, err = st.prepareCurl(); err != nil {
+	if r.answers, err = st.prepareCurl(statuses); err != nil {
 		return result{}, err
 	}
 	r.curl, err = m.median(st.runCurl)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,14 +20,14 @@ import (
 
 // stage is a directory that stands for a file server, and a cloud.
 type stage struct {
-	machine      *machine
-	scene        scene
-	dir          string
-	cloud        *exec.Cmd
-	url          string
-	env          []string
-	state        string // of the files, see remember
-	changedLines int    // of the diff of the last run
+	machine        *machine
+	scene          scene
+	dir            string
+	cloud          *exec.Cmd
+	url            string
+	env            []string
+	state          string // of the files, see remember
+	added, removed int    // grants in the diff of the last run
 }
 
 func newStage(m *machine, s scene) (_ *stage, err error) {
@@ -156,13 +157,24 @@ func (st *stage) run(args []string, status int) (cost, error) {
 		}
 	}
 	c, stdout, err := timed(st.env, status, append([]string{st.machine.program}, args...)...)
-	st.changedLines = 0
+	st.added, st.removed = 0, 0
 	for line := range bytes.Lines(stdout) {
-		if bytes.HasPrefix(line, []byte("+/")) || bytes.HasPrefix(line, []byte("-/")) {
-			st.changedLines++
+		switch {
+		case bytes.HasPrefix(line, []byte("+/")):
+			st.added++
+		case bytes.HasPrefix(line, []byte("-/")):
+			st.removed++
 		}
 	}
 	return c, err
+}
+
+// expect is an error unless the last run had so many grants to add and to remove.
+func (st *stage) expect(added, removed int) error {
+	if st.added != added || st.removed != removed {
+		return fmt.Errorf("%d grants come and %d go, and not %d and %d", st.added, st.removed, added, removed)
+	}
+	return nil
 }
 
 // ask makes a request to the controls of the cloud.
@@ -183,24 +195,29 @@ func (st *stage) ask(method, what string) (string, error) {
 	return string(body), err
 }
 
-// requests tells how many log-ins and requests the last run made.
-func (st *stage) requests() (logins, all int, err error) {
+// requests tells how many log-ins and requests the last run made, and how many
+// answers there were of each status.
+func (st *stage) requests() (logins, all int, statuses map[string]int, err error) {
 	text, err := st.ask(http.MethodGet, "requests")
+	statuses = map[string]int{}
 	for line := range strings.Lines(text) {
-		switch kind, _, _ := strings.Cut(line, " "); kind {
+		words := strings.Fields(line)
+		switch words[0] {
 		case "peak":
 			continue
 		case "LogIn", "ReLogIn":
 			logins++
 		}
+		statuses[words[len(words)-1]]++
 		all++
 	}
-	return logins, all, err
+	return logins, all, statuses, err
 }
 
 // prepareCurl writes down the requests of the last run for curl, and tells how
-// many bytes their answers have.
-func (st *stage) prepareCurl() (int64, error) {
+// many bytes their answers have. It is an error if curl does not get answers of the
+// same statuses.
+func (st *stage) prepareCurl(statuses map[string]int) (int64, error) {
 	config, err := st.ask(http.MethodGet, "curl")
 	if err != nil {
 		return 0, err
@@ -208,20 +225,26 @@ func (st *stage) prepareCurl() (int64, error) {
 	if err := os.WriteFile(st.path("curl"), []byte(config), 0o600); err != nil {
 		return 0, err
 	}
-	counted := strings.ReplaceAll(config, "silent\n", "silent\nwrite-out = \"%{size_download}\\n\"\n")
+	counted := strings.ReplaceAll(config, "silent\n", "silent\nwrite-out = \"%{http_code} %{size_download}\\n\"\n")
 	cmd := exec.Command(st.machine.curl, "-K", "-")
 	cmd.Stdin = strings.NewReader(counted)
-	sizes, err := cmd.Output()
+	answers, err := cmd.Output()
 	if err != nil {
 		return 0, fmt.Errorf("curl: %w", err)
 	}
 	var bytes int64
-	for line := range strings.Lines(string(sizes)) {
-		n, err := strconv.ParseInt(strings.TrimSpace(line), 10, 64)
+	got := map[string]int{}
+	for line := range strings.Lines(string(answers)) {
+		status, size, _ := strings.Cut(strings.TrimSpace(line), " ")
+		n, err := strconv.ParseInt(size, 10, 64)
 		if err != nil {
 			return 0, fmt.Errorf("curl: %w", err)
 		}
 		bytes += n
+		got[status]++
+	}
+	if !maps.Equal(got, statuses) {
+		return 0, fmt.Errorf("curl had answers of the statuses %v, the program %v", got, statuses)
 	}
 	return bytes, nil
 }
