@@ -353,6 +353,7 @@ func TestRetry(t *testing.T) {
 		{"status-429", 2, "complete"},
 		{"status-429-retry-after", 2, "complete"},
 		{"status-429-retry-after-hour", 1, "unavailable"},
+		{"status-503-retry-after", 2, "complete"},
 		{"reset-before-body", 2, "complete"}, // the first, on a connection used before, is net/http's to try again
 		{"reset-in-body", 1, "complete"},
 		{"closed-before-body", 2, "complete"},
@@ -376,7 +377,7 @@ func TestRetry(t *testing.T) {
 				if d < 250*time.Millisecond || d > 2*time.Second {
 					t.Errorf("waited %s", d)
 				}
-				if test.fault == "status-429-retry-after" && d < time.Second {
+				if strings.HasSuffix(test.fault, "-retry-after") && d < time.Second {
 					t.Errorf("waited %s, Retry-After is 1 s", d)
 				}
 			}

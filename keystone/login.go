@@ -167,6 +167,7 @@ func (c *Client) readToken(a *answer, asked tokens.AuthOptions, unscoped bool) (
 	t.id = newSecret(id)
 	c.mu.Lock()
 	c.issued = append(c.issued, t.id)
+	c.shortest = min(c.shortest, len(id))
 	c.mu.Unlock()
 	provider := c.provider(id)
 	t.identity = &gophercloud.ServiceClient{ProviderClient: provider, Type: "identity"}
@@ -253,6 +254,9 @@ func (c *Client) provider(token string) *gophercloud.ProviderClient {
 func (c *Client) withoutTokens(text string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(text) < c.shortest {
+		return text // as all request ids are; there can be thousands of tokens
+	}
 	for _, id := range c.issued {
 		text = strings.ReplaceAll(text, id.reveal(), "[token]")
 	}

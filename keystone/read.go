@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -77,8 +78,9 @@ type Client struct {
 	// reading, of a few of them, is not to find out again that it cannot be otherwise.
 	together bool
 
-	mu     sync.Mutex
-	issued []secret // tokens
+	mu       sync.Mutex
+	issued   []secret // tokens
+	shortest int      // the bytes of the shortest of them
 }
 
 // Open logs in. The error is a [*CredentialsError], [*RefusedError],
@@ -124,6 +126,8 @@ func newClient(creds Credentials, opts Options) (*Client, error) {
 		asking:  make(chan struct{}, opts.Concurrency),
 		reading: make(chan struct{}, readers),
 		buffers: sync.Pool{New: func() any { return new(buffers) }},
+
+		shortest: math.MaxInt,
 	}
 	c.hosts.allow(auth)
 	c.http = http.Client{

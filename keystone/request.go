@@ -95,7 +95,7 @@ func (c *Client) once(ctx context.Context, r call) error {
 		return err
 	}
 	defer func() { _ = response.Body.Close() }() // it was read as far as it matters
-	x.Status, x.RequestID = response.StatusCode, c.withoutTokens(requestID(response.Header))
+	x.Status, x.RequestID = response.StatusCode, c.requestID(response.Header)
 
 	if kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return &UntrustedError{x, fmt.Errorf("the answer is %s and not JSON", quote(response.Header.Get("Content-Type"))), notTheAPI}
@@ -218,7 +218,7 @@ func (c *Client) broken(ctx context.Context, x Exchange, err error) error {
 
 // status tells what a status means that was not expected.
 func (c *Client) status(x Exchange, code gophercloud.ErrUnexpectedResponseCode, next string) error {
-	x.Status, x.RequestID = code.Actual, c.withoutTokens(requestID(code.ResponseHeader))
+	x.Status, x.RequestID = code.Actual, c.requestID(code.ResponseHeader)
 	cause := errors.New("refused")
 	if code.Actual/100 != 4 {
 		cause = errors.New("no success")
@@ -267,8 +267,10 @@ func cloudMessage(body []byte) string {
 	return ""
 }
 
-func requestID(header http.Header) string {
-	id := header.Get("X-Openstack-Request-Id")
+// requestID is what the answer says of itself. What is cut must not leave a part of
+// a token.
+func (c *Client) requestID(header http.Header) string {
+	id := c.withoutTokens(header.Get("X-Openstack-Request-Id"))
 	if len(id) > maxQuoted {
 		return quote(id)
 	}

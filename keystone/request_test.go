@@ -158,14 +158,17 @@ func TestEnded(t *testing.T) {
 
 func TestRequestID(t *testing.T) {
 	t.Parallel()
+	c := &Client{issued: []secret{newSecret("the-token")}}
 	for id, want := range map[string]string{
-		"":                       "",
-		"req-1":                  "req-1",
-		"a\x1b":                  `"a\x1b"`,
-		strings.Repeat("a", 200): strings.Repeat("a", 200),
-		strings.Repeat("a", 201): `"` + strings.Repeat("a", 200) + `"...`,
+		"":                                     "",
+		"req-1":                                "req-1",
+		"a\x1b":                                `"a\x1b"`,
+		strings.Repeat("a", 200):               strings.Repeat("a", 200),
+		strings.Repeat("a", 201):               `"` + strings.Repeat("a", 200) + `"...`,
+		"req-the-token":                        "req-[token]",
+		strings.Repeat("a", 195) + "the-token": `"` + strings.Repeat("a", 195) + `[toke"...`,
 	} {
-		if got := requestID(http.Header{"X-Openstack-Request-Id": {id}}); got != want {
+		if got := c.requestID(http.Header{"X-Openstack-Request-Id": {id}}); got != want {
 			t.Errorf("%q: %s, want %s", id, got, want)
 		}
 	}

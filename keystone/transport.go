@@ -40,7 +40,7 @@ func newTransport(config *tls.Config, opts Options) *http.Transport {
 		Proxy:                  opts.Proxy,
 		TLSClientConfig:        config,
 		ForceAttemptHTTP2:      true,
-		MaxIdleConnsPerHost:    opts.Concurrency, // Go's default is 2, and would close the rest after each request
+		MaxIdleConnsPerHost:    opts.Concurrency, // Go keeps 2, and closes what is idle besides
 		MaxConnsPerHost:        opts.Concurrency,
 		IdleConnTimeout:        30 * time.Second,
 		TLSHandshakeTimeout:    10 * time.Second,

@@ -283,6 +283,11 @@ await not systemctl is-active --quiet cloud
 systemctl reset-failed cloud
 start_cloud
 
+for timer in nfs-exportd nfs-exportd-plan; do
+	ok "$timer.timer spreads the servers over four minutes" \
+		test "$(systemctl show --property=RandomizedDelayUSec,FixedRandomDelay --value $timer.timer | tr '\n' ' ')" = '4min yes '
+done
+
 # The timer, without the delay that it adds, and without the minute after boot.
 mkdir /run/systemd/system/nfs-exportd.timer.d
 printf '[Timer]\nOnBootSec=1ms\nRandomizedDelaySec=0\n' >/run/systemd/system/nfs-exportd.timer.d/test.conf
