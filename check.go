@@ -274,6 +274,13 @@ func (k *checkup) checkCloud(ctx context.Context) {
 	})
 	found := map[string]bool{} // Nova, by region
 	for _, r := range regions {
+		if r.Err != nil && k.config.OpenStack.Listing == exports.ListingPerProject {
+			// No run asks there with this log-in, but with a token for each project.
+			found[r.ID] = k.step("Nova of "+printable(r.ID), true, func() (string, error) {
+				return "", concern("not known by this log-in, but perhaps by the tokens for the projects: " + r.Err.Error())
+			})
+			continue
+		}
 		there := k.step("Nova of "+printable(r.ID), true, func() (string, error) { return r.URL, r.Err })
 		found[r.ID] = k.checkWay(ctx, "Nova of "+printable(r.ID), r.URL, there, opts)
 	}
