@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
+
+	"nfs-exportd/keystone/keystonetest"
 )
 
 // quietClient is a client that asks nobody, and gives a request a second.
@@ -154,6 +156,26 @@ func TestEnded(t *testing.T) {
 			t.Errorf("%v, want %s", err, test.want)
 		}
 	}
+}
+
+// TestTokenComesBack has a server that says the token again, where it may say what it
+// likes.
+func TestTokenComesBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Inject(keystonetest.Fault{Kind: keystonetest.Projects, Do: func(rw http.ResponseWriter, r *http.Request, _ http.Handler) {
+		token := r.Header.Get("X-Auth-Token")
+		rw.Header().Set("Content-Type", "application/json")
+		rw.Header().Set("X-Openstack-Request-Id", "req-"+token)
+		rw.WriteHeader(http.StatusConflict)
+		_, _ = fmt.Fprintf(rw, `{"error": {"message": "not with %s"}}`, token)
+	}})
+	_, err := w.read(t.Context(), everything())
+	if class(err) != "untrusted" || !strings.Contains(err.Error(), "req-[token]") || !strings.Contains(err.Error(), "not with [token]") {
+		t.Errorf("%s: %v", class(err), err)
+	}
+	w.noSecrets(t, "the error", err.Error())
+	w.noSecrets(t, "the log", w.log.String())
 }
 
 func TestRequestID(t *testing.T) {
