@@ -114,8 +114,9 @@ Each line was tried in every kind of request for which it makes sense: log-in,
 another log-in after a token was taken back, token for a project, regions, projects
 (all of them, one by one, those of the user), cells, and instances (all pages, and
 the first, middle and last one alone), both with the right to list all projects and
-without it. A line about some requests says which. With status 0 the run comes to
-the right result all the same.
+without it. "All projects in the end" is with that right, where one or two projects
+are tried with a token for each before. A line about some requests says which. With
+status 0 the run comes to the right result all the same.
 
 Requests are sent again up to three times after a broken connection, 429, 502, 503
 and 504, so that of these only what lasts ends a run. A token that is refused is
