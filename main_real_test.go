@@ -279,9 +279,10 @@ type realBed struct {
 
 // realLogin is one way into the cloud: the arguments that choose it.
 type realLogin struct {
-	name string
-	args []string
-	all  bool // may list the instances of all projects, and every project
+	name  string
+	args  []string
+	all   bool // may list the instances of all projects
+	every bool // may list every project
 }
 
 const (
@@ -305,6 +306,7 @@ func newRealBed(t *testing.T) *realBed {
 		[]string{"add-user", "observer", realPassword},
 		[]string{"add-user", "boss", realPassword},
 		[]string{"add-role", "boss", "admin", "admin"},
+		[]string{"add-user", "steward", realPassword},
 		[]string{"add-user", "auditor", realPassword},
 		[]string{"add-role", "auditor", "admin", "system"})
 
@@ -315,6 +317,7 @@ func newRealBed(t *testing.T) *realBed {
 		b.addProject(t, &config, i, name)
 	}
 	b.cloud.ask(t, slices.Concat([]string{"add-role", "observer", "reader"}, slices.Collect(maps.Keys(b.projects))))
+	b.cloud.ask(t, slices.Concat([]string{"add-role", "steward", "reader", "domain"}, slices.Collect(maps.Keys(b.projects))))
 	// Has instances, but no mount here, and the observer has no role on it: it must cost and change nothing.
 	elsewhere := b.cloud.ask(t, []string{"add-project", "elsewhere"})
 	b.cloud.ask(t, []string{"add-instance", elsewhere, "far", "cell1", "10.99.0.1"})
@@ -393,15 +396,18 @@ func (b *realBed) writeCredentials(t *testing.T) {
   application:
     auth_type: v3applicationcredential
     auth: {auth_url: %[1]s, application_credential_id: %[2]s, application_credential_secret: %[3]s}
+  domain:
+    auth: {auth_url: %[1]s, username: steward, password: %[4]q, user_domain_id: default, domain_id: default}
   system:
     auth: {auth_url: %[1]s, username: auditor, password: %[4]q, user_domain_id: default, system_scope: all}
 `, keystone, made.ID, made.Secret, realPassword), 0o600)
 
 	b.logins = []realLogin{
-		{"password, reader on each project", nil, false},
-		{"password, admin", []string{"--credentials=/etc/boss.yaml"}, true},
-		{"application credential, admin", []string{"--os-cloud=application"}, true},
-		{"system scope, admin", []string{"--os-cloud=system"}, true},
+		{"password, reader on each project", nil, false, false},
+		{"password, admin", []string{"--credentials=/etc/boss.yaml"}, true, true},
+		{"password, reader of the domain and on each project", []string{"--os-cloud=domain"}, false, true},
+		{"application credential, admin", []string{"--os-cloud=application"}, true, true},
+		{"system scope, admin", []string{"--os-cloud=system"}, true, true},
 	}
 }
 
@@ -561,7 +567,7 @@ func testRealFew(t *testing.T, b *realBed) {
 	}
 	writeReal(t, "/etc/few.yaml", config.String(), 0o644)
 	var first string
-	for i, login := range b.logins {
+	for _, login := range b.logins {
 		b.proxy.watch(nil)
 		got := b.start(t, "plan", slices.Concat(login.args, []string{"--config=/etc/few.yaml"})...)
 		asked := b.proxy.requests()
@@ -592,7 +598,7 @@ func testRealFew(t *testing.T, b *realBed) {
 		case "application credential, admin", "system scope, admin":
 			least, most = 1, 1
 		}
-		if tokens < least || tokens > most || (about > 0) != (i > 0) {
+		if tokens < least || tokens > most || (about > 0) != login.all {
 			t.Errorf("%s: %d requests for tokens and %d about all projects", login.name, tokens, about)
 		}
 	}
@@ -915,7 +921,7 @@ func testRealProjectGoes(t *testing.T, b *realBed) {
 
 	b.cloud.ask(t, []string{"delete-project", "doomed"})
 	for _, login := range b.logins {
-		if !login.all {
+		if !login.every {
 			b.mustFail(t, 77, "doomed", nil, login.args...)
 			continue
 		}

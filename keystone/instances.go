@@ -220,8 +220,15 @@ func (n nova) listOwn(ctx context.Context, p exports.Project) ([]exports.Instanc
 	if instances, err = n.list(ctx, p, nil, allPages); err != nil {
 		return nil, err
 	}
+	// A page that was full need not be so again, see probeAll.
+	page, err := n.page(ctx, fmt.Sprintf("look for cells of region %s that are down", quote(n.region)), "/servers/detail", true, ownNext)
+	if err != nil || !page.full {
+		return instances, err
+	}
 	return instances, n.probeServices(ctx, why)
 }
+
+const ownNext = "allow os_compute_api:servers:detail to those with a role on the project"
 
 // probeAll is an error if a cell is down, or may be. A page that was full need not
 // be so again: without the instances of a cell there is room for its stubs.
@@ -304,7 +311,7 @@ func (n nova) list(ctx context.Context, p exports.Project, query url.Values, how
 // takes doubled instances out of a page after it has counted them.
 func (n nova) listOnce(ctx context.Context, p exports.Project, query url.Values, how extent) ([]exports.Instance, error) {
 	op := fmt.Sprintf("list the instances of project %s (%s) in region %s", quote(p.Name), plain(p.ID), quote(n.region))
-	right := "allow os_compute_api:servers:detail to those with a role on the project"
+	right := ownNext
 	if query.Has("all_tenants") {
 		right = n.allTenantsNext()
 	}

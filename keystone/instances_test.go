@@ -289,58 +289,108 @@ func TestSecondReading(t *testing.T) {
 			t.Errorf("%d projects: %d requests for tokens and %d about cells, want 0 and 4", len(keys), tokens, cells)
 		}
 	}
-}
 
-// TestStoppedLogIn loses the token before instances are read. The project of the
-// log-in comes to log in again; meanwhile the other is refused, as its token is lost
-// too, and stops that. What comes then must not fail of it.
-func TestStoppedLogIn(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t).asReader()
-	rescoping, loggingIn := make(chan struct{}), make(chan struct{})
-	w.Inject(keystonetest.Fault{Kind: keystonetest.AuthProjects, Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
-		next.ServeHTTP(rw, r)
-		w.ExpireTokens()
-	}})
-	w.Inject(keystonetest.Fault{Kind: keystonetest.Instances, Times: 1, Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
-		<-rescoping
-		next.ServeHTTP(rw, r)
-	}})
-	w.Inject(keystonetest.Fault{Kind: keystonetest.Rescope, Times: 1, Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
-		close(rescoping)
-		<-loggingIn
-		next.ServeHTTP(rw, r)
-	}})
-	hole, _ := keystonetest.FaultNamed("black-hole")
-	stopped := w.Inject(keystonetest.Fault{Kind: keystonetest.ReLogIn, Times: 1, Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
-		close(loggingIn)
-		hole.Do(rw, r, next)
-	}})
-	w.opts.Regions = []string{"RegionOne"}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	got, err := w.read(ctx, Wanted{Keys: []string{"tools", "deployment-prep"}})
-	if err != nil || len(got.Projects["tools"].Instances) != 5 || stopped.Hits() != 1 {
-		t.Errorf("%d instances, stopped %d times: %v\n%v", len(got.Projects["tools"].Instances), stopped.Hits(), err, w.Requests())
+	// Nor does one who was refused a token for one before.
+	w.RemoveRole("reader", "deployment-prep", "reader")
+	another, err := Open(t.Context(), w.credentials(), w.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer another.Close()
+	for _, want := range []int{1, 0} {
+		w.ResetRequests()
+		if _, err := another.Inventory(t.Context(), Wanted{Keys: []string{"deployment-prep"}}); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.Count(keystonetest.Rescope); got != want {
+			t.Errorf("%d requests for tokens, want %d", got, want)
+		}
 	}
 }
 
-// TestCellWithoutHosts has a region that fills a page, until a cell goes down of
-// which os-services tells nothing.
+// TestLogInIsNotStopped loses the token before instances are read. The project of the
+// log-in comes to log in again; meanwhile the other is refused, as its token is lost
+// too. That must not stop the log-in, of which Keystone counts each that fails.
+func TestLogInIsNotStopped(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		wrong bool // the password, by now
+		want  string
+	}{{"mended", false, "complete"}, {"locked out", true, "refused"}} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t).asReader()
+			w.opts.Regions = []string{"RegionOne"}
+			w.Inject(keystonetest.Fault{Kind: keystonetest.AuthProjects, Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+				next.ServeHTTP(rw, r)
+				w.ExpireTokens()
+			}})
+			rescoping, loggingIn := make(chan struct{}), make(chan struct{})
+			w.Inject(keystonetest.Fault{Kind: keystonetest.Instances, Times: 1, Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+				<-rescoping
+				next.ServeHTTP(rw, r)
+			}})
+			w.Inject(keystonetest.Fault{Kind: keystonetest.Rescope, Times: 1, Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+				close(rescoping)
+				<-loggingIn
+				next.ServeHTTP(rw, r)
+			}})
+			refused, _ := keystonetest.FaultNamed("status-401")
+			w.Inject(keystonetest.Fault{Kind: keystonetest.ReLogIn, Times: 1, Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+				close(loggingIn)
+				select { // time for the refusal to do harm
+				case <-r.Context().Done():
+				case <-time.After(200 * time.Millisecond):
+				}
+				if test.wrong {
+					refused.Do(rw, r, next)
+				} else {
+					next.ServeHTTP(rw, r)
+				}
+			}})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			got, err := w.read(ctx, Wanted{Keys: []string{"tools", "deployment-prep"}})
+			if class(err) != test.want || err == nil && len(got.Projects["tools"].Instances) != 5 {
+				t.Errorf("%s, %d instances: %v\n%v", class(err), len(got.Projects["tools"].Instances), err, w.Requests())
+			}
+			if n := w.Count(keystonetest.ReLogIn); n != 1 {
+				t.Errorf("%d log-ins after the first, want 1\n%v", n, w.Requests())
+			}
+		})
+	}
+}
+
+// TestCellWithoutHosts has a page that is full, until a cell goes down of which
+// os-services tells nothing.
 func TestCellWithoutHosts(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.opts.Regions = []string{"RegionOne"}
-	page := len(w.Instances("RegionOne")) - 1
-	w.Configure(func(s *keystonetest.Settings) { s.PageSize = page })
-	w.RemoveHosts("RegionOne", "cell2")
-	w.Inject(keystonetest.Fault{Kind: keystonetest.Instances, Times: 1, Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
-		w.CellDown("RegionOne", "cell2", true)
-		next.ServeHTTP(rw, r)
-	}})
-	got, err := w.read(t.Context(), Wanted{Keys: []string{"tools"}})
-	if class(err) != "unavailable" {
-		t.Errorf("%d instances, %s: %v\n%v", len(got.Projects["tools"].Instances), class(err), err, w.Requests())
+	for _, reader := range []bool{false, true} {
+		for _, cell := range []string{"cell1", "cell2"} {
+			for n := 1; ; n++ {
+				w := newWorld(t).paged()
+				w.reader = reader
+				w.opts.Regions = []string{"RegionOne"}
+				page := len(w.Instances("RegionOne")) - 1
+				if reader {
+					page = 4 // of the five of tools
+				}
+				w.Configure(func(s *keystonetest.Settings) { s.PageSize = page })
+				w.RemoveHosts("RegionOne", cell)
+				down := w.Inject(keystonetest.Fault{Kind: keystonetest.Instances, Nth: n, Times: 1, Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+					w.CellDown("RegionOne", cell, true)
+					next.ServeHTTP(rw, r)
+				}})
+				got, err := w.read(t.Context(), Wanted{Keys: []string{"tools"}})
+				if down.Hits() == 0 {
+					break // there are fewer requests
+				}
+				if have := len(got.Projects["tools"].Instances); class(err) != "unavailable" && (err != nil || have != 5) {
+					t.Errorf("reader %t, %s down at request %d: %d instances, %s: %v\n%v", reader, cell, n, have, class(err), err, w.Requests())
+				}
+			}
+		}
 	}
 }
 

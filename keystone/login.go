@@ -255,7 +255,7 @@ func (c *Client) withoutTokens(text string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(text) < c.shortest {
-		return text // as all request ids are; there can be thousands of tokens
+		return text // as most request ids are; there can be thousands of tokens
 	}
 	for _, id := range c.issued {
 		text = strings.ReplaceAll(text, id.reveal(), "[token]")

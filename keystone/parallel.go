@@ -22,7 +22,7 @@ const workers = exports.MaxConcurrency
 // gives one that needs a person before one that may pass by itself, then the one
 // of the lowest number; one that is only the stopping comes last.
 func parallel(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
-	inner, cancel := context.WithCancelCause(ctx)
+	inner, cancel := context.WithCancelCause(context.WithValue(ctx, caller{}, ofCaller(ctx)))
 	defer cancel(nil)
 	errs := make([]error, n)
 	panics := make(chan string, n)
@@ -61,6 +61,19 @@ func parallel(ctx context.Context, n int, do func(ctx context.Context, i int) er
 		}
 	}
 	return first
+}
+
+// caller is the key of the context of who called parallel first.
+type caller struct{}
+
+// ofCaller is that context. It ends with the run, and not because something else
+// that ran beside failed: for a log-in, which is not to be stopped halfway and then
+// made again, as Keystone may lock a user out who gives a wrong password twice.
+func ofCaller(ctx context.Context) context.Context {
+	if outer, ok := ctx.Value(caller{}).(context.Context); ok {
+		return outer
+	}
+	return ctx
 }
 
 func rank(err error) int {

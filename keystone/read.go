@@ -74,8 +74,8 @@ type Client struct {
 	reading chan struct{} // and for each answer that is being read
 	buffers sync.Pool     // of *buffers
 	root    *session
-	// together is that projects were, or were to be, listed all at once: a second
-	// reading, of a few of them, is not to find out again that it cannot be otherwise.
+	// together is that all projects were tried at once: later readings, of a few of
+	// them, begin with that too.
 	together bool
 
 	mu       sync.Mutex

@@ -180,7 +180,7 @@ func TestTokenComesBack(t *testing.T) {
 
 func TestRequestID(t *testing.T) {
 	t.Parallel()
-	c := &Client{issued: []secret{newSecret("the-token")}}
+	c := &Client{issued: []secret{newSecret("another-token"), newSecret("the-token")}, shortest: len("the-token")}
 	for id, want := range map[string]string{
 		"":                                     "",
 		"req-1":                                "req-1",

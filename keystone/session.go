@@ -55,11 +55,8 @@ func (s *session) renew(ctx context.Context, old *token, refusal error) (*token,
 	case s.renewed:
 		return nil, refusal
 	}
-	t, err := s.login(ctx)
-	if errors.Is(err, context.Canceled) {
-		return nil, err // it was stopped, so that whoever comes next may try
-	}
 	s.renewed = true
+	t, err := s.login(ofCaller(ctx))
 	if err != nil {
 		s.err = err
 		return nil, err

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"nfs-exportd/exports"
 )
@@ -50,22 +49,17 @@ func ReadForeign(etcExports, own string, adopted []Adopted) ([]Foreign, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, &FileError{dir, "list", err}
 	}
-	files := map[fileID]bool{} // that are adopted
+	moved := map[string]bool{} // names in dir that go when they are adopted
 	for _, a := range adopted {
-		if id, ok := identify(a.Path); ok {
-			files[id] = true
+		if sameDir(filepath.Dir(a.Path), dir) {
+			moved[filepath.Base(a.Path)] = true
 		}
 	}
 	var names []string
 	for _, entry := range entries {
 		name := entry.Name()
-		if name == filepath.Base(own) || !readByExportfs(entry) {
+		if name == filepath.Base(own) || moved[name] || !readByExportfs(entry) {
 			continue
-		}
-		if len(adopted) > 0 {
-			if id, ok := identify(filepath.Join(dir, name)); ok && files[id] {
-				continue
-			}
 		}
 		names = append(names, name)
 	}
@@ -93,20 +87,14 @@ func (f File) Ignored() bool {
 	return strings.HasPrefix(name, ".") || !strings.HasSuffix(name, exportsSuffix)
 }
 
-// fileID tells a file from all others, whatever it is called.
-type fileID struct{ device, inode uint64 }
-
-// identify is about the file that a path leads to, if there is one.
-func identify(path string) (fileID, bool) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return fileID{}, false
+// sameDir tells whether two paths, perhaps through links, lead to one directory.
+func sameDir(a, b string) bool {
+	if filepath.Clean(a) == filepath.Clean(b) {
+		return true
 	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return fileID{}, false
-	}
-	return fileID{uint64(stat.Dev), stat.Ino}, true
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
 // readForeign adds the file at path, if there is one.
