@@ -15,7 +15,7 @@ func TestManyClients(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The cloud has six besides.
+	// The cloud has six besides, and another file one.
 	configure := func(public int) {
 		lines := ""
 		for n := range public {
@@ -34,9 +34,11 @@ func TestManyClients(t *testing.T) {
 			t.Errorf("%s, standard error is %q", command, got.stderr)
 		}
 	}
-	configure(1993)
+	configure(1992)
 	expect("apply", true, false)
-	configure(1994)
+	configure(1993)
+	// exportfs does not ask whose they are.
+	w.write(t, "exports.d/others.exports", w.dir+"/elsewhere 192.0.2.1(ro)\n")
 	expect("plan", true, true)
 	expect("apply", true, true)
 	if err := os.Remove(w.path("exportfs.log")); err != nil {

@@ -301,7 +301,14 @@ func (o *outcome) readFiles(s settings) error {
 	o.parsed = render.Parse(o.old.Text)
 	o.plan.Today = o.parsed.Set
 	today := slices.Clip(o.parsed.Set.Grants())
+	given := map[string]bool{} // absolute paths
 	for _, path := range s.adopt {
+		if whole, err := filepath.Abs(path); err == nil {
+			if given[whole] {
+				continue
+			}
+			given[whole] = true
+		}
 		adopted, err := render.ReadAdopted(path)
 		if err != nil {
 			return err

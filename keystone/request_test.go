@@ -188,6 +188,7 @@ func TestRequestID(t *testing.T) {
 		strings.Repeat("a", 200):               strings.Repeat("a", 200),
 		strings.Repeat("a", 201):               `"` + strings.Repeat("a", 200) + `"...`,
 		"req-the-token":                        "req-[token]",
+		"the-token":                            "[token]",
 		strings.Repeat("a", 195) + "the-token": `"` + strings.Repeat("a", 195) + `[toke"...`,
 	} {
 		if got := c.requestID(http.Header{"X-Openstack-Request-Id": {id}}); got != want {

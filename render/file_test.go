@@ -48,7 +48,12 @@ func names(t *testing.T, dir string) []string {
 
 func write(t *testing.T, path, text string, mode fs.FileMode) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+	// A test that starts a process meanwhile would give it the open file, and a
+	// program that is open for writing cannot be run: "text file busy".
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(path, []byte(text), mode)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chmod(path, mode); err != nil {
