@@ -14,19 +14,29 @@ import (
 	"nfs-exportd/keystone/keystonetest"
 )
 
+// cellCase is a cell that goes or comes back, and the projects that are served.
+type cellCase struct {
+	cell   string
+	served []string
+}
+
+func cellCases() (cases []cellCase) {
+	for _, cell := range []string{"cell1", "cell2"} {
+		cases = append(cases,
+			cellCase{cell, []string{toolsID, "deployment-prep", "idle"}},
+			cellCase{cell, []string{toolsID, "deployment-prep"}}, // few
+		)
+	}
+	return cases
+}
+
 // TestCellDown takes a cell away before the run, and before each of its requests
 // to Nova in turn. That must never end in a shorter list.
 func TestCellDown(t *testing.T) {
 	t.Parallel()
 	for _, reader := range []bool{false, true} {
 		for _, small := range []bool{false, true} {
-			for _, test := range []struct {
-				cell   string
-				served []string
-			}{
-				{"cell1", []string{toolsID, "deployment-prep", "idle"}}, {"cell2", []string{toolsID, "deployment-prep", "idle"}},
-				{"cell1", []string{toolsID, "deployment-prep"}}, {"cell2", []string{toolsID, "deployment-prep"}}, // are few
-			} {
+			for _, test := range cellCases() {
 				t.Run(fmt.Sprintf("reader %t, paged %t, %s, %d projects", reader, small, test.cell, len(test.served)), func(t *testing.T) {
 					t.Parallel()
 					for n := range 200 {
@@ -79,13 +89,7 @@ func TestCellBack(t *testing.T) {
 	t.Parallel()
 	for _, reader := range []bool{false, true} {
 		for _, small := range []bool{false, true} {
-			for _, test := range []struct {
-				cell   string
-				served []string
-			}{
-				{"cell1", []string{toolsID, "deployment-prep", "idle"}}, {"cell2", []string{toolsID, "deployment-prep", "idle"}},
-				{"cell1", []string{toolsID, "deployment-prep"}}, {"cell2", []string{toolsID, "deployment-prep"}}, // are few
-			} {
+			for _, test := range cellCases() {
 				t.Run(fmt.Sprintf("reader %t, paged %t, %s, %d projects", reader, small, test.cell, len(test.served)), func(t *testing.T) {
 					t.Parallel()
 					for n := 1; ; n++ {
