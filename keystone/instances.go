@@ -153,19 +153,19 @@ func (c *Client) listAllProjects(ctx context.Context, regions []string, served [
 	return listed, err
 }
 
-// rescope is how to get a token for a project with that of a session.
-type rescope func(ctx context.Context, with *session, p exports.Project) (*token, error)
+// tokenFor is how to get a token for a project with that of a session.
+type tokenFor func(ctx context.Context, with *session, p exports.Project) (*token, error)
 
-// listPerProject lists with a token for each project, which rescope asks for. The
-// result is as listAllProjects has it.
-func (c *Client) listPerProject(ctx context.Context, regions []string, served []exports.Project, rescope rescope) ([][]exports.Instance, error) {
+// listPerProject lists with a token for each project, which ask gets. The result is
+// as listAllProjects has it.
+func (c *Client) listPerProject(ctx context.Context, regions []string, served []exports.Project, ask tokenFor) ([][]exports.Instance, error) {
 	listed := make([][]exports.Instance, len(regions)*len(served))
 	first, err := c.forRescoping(ctx)
 	if err != nil {
 		return nil, err
 	}
 	err = parallel(ctx, len(served), func(ctx context.Context, i int) error {
-		s, err := c.projectSession(ctx, first, served[i], rescope)
+		s, err := c.projectSession(ctx, first, served[i], ask)
 		if err != nil {
 			return err
 		}
@@ -183,7 +183,7 @@ func (c *Client) listPerProject(ctx context.Context, regions []string, served []
 
 // projectSession is a session for a project: the first one, where it is for that
 // project.
-func (c *Client) projectSession(ctx context.Context, first *session, p exports.Project, rescope rescope) (*session, error) {
+func (c *Client) projectSession(ctx context.Context, first *session, p exports.Project, ask tokenFor) (*session, error) {
 	t, err := first.current()
 	if err != nil {
 		return nil, err
@@ -201,7 +201,7 @@ func (c *Client) projectSession(ctx context.Context, first *session, p exports.P
 		}
 	}
 	s := &session{login: func(ctx context.Context) (*token, error) { return c.rescope(ctx, first, p) }}
-	s.token, err = rescope(ctx, first, p)
+	s.token, err = ask(ctx, first, p)
 	return s, err
 }
 
@@ -220,25 +220,29 @@ func (n nova) listOwn(ctx context.Context, p exports.Project) ([]exports.Instanc
 	if instances, err = n.list(ctx, p, nil, allPages); err != nil {
 		return nil, err
 	}
-	// A page that was full need not be so again, see probeAll.
-	page, err := n.page(ctx, fmt.Sprintf("look for cells of region %s that are down", quote(n.region)), "/servers/detail", true, ownNext)
-	if err != nil || !page.full {
-		return instances, err
-	}
-	return instances, n.probeServices(ctx, why)
+	return instances, n.probe(ctx, "/servers/detail", true, ownNext, why)
 }
 
 const ownNext = "allow os_compute_api:servers:detail to those with a role on the project"
 
-// probeAll is an error if a cell is down, or may be. A page that was full need not
-// be so again: without the instances of a cell there is room for its stubs.
+// probeAll is an error if a cell is down, or may be.
 func (n nova) probeAll(ctx context.Context) error {
-	page, err := n.page(ctx, fmt.Sprintf("look for cells of region %s that are down", quote(n.region)),
-		"/servers?all_tenants=1", false, n.allTenantsNext())
+	return n.probe(ctx, "/servers?all_tenants=1", false, n.allTenantsNext(), "the region has more instances than Nova puts on a page")
+}
+
+// probe is an error if a cell is down, or may be, by a page that shows the stubs of
+// such a cell and, if that is full, by the services too. A page that was full need not
+// be so again: without the instances of a cell there is room for its stubs.
+func (n nova) probe(ctx context.Context, path string, detail bool, next, why string) error {
+	page, err := n.page(ctx, n.probing(), path, detail, next)
 	if err != nil || !page.full {
 		return err
 	}
-	return n.probeServices(ctx, "the region has more instances than Nova puts on a page")
+	return n.probeServices(ctx, why)
+}
+
+func (n nova) probing() string {
+	return fmt.Sprintf("look for cells of region %s that are down", quote(n.region))
 }
 
 // probeServices is an error if a cell with hosts is down. Nova makes up a
@@ -248,7 +252,7 @@ func (n nova) probeServices(ctx context.Context, why string) error {
 	down := 0
 	var x Exchange
 	err := n.client.get(ctx, n.session, computeOf, call{
-		op:   fmt.Sprintf("look for cells of region %s that are down", quote(n.region)),
+		op:   n.probing(),
 		url:  n.url + "/os-services",
 		next: "allow os_compute_api:os-services:list, without which it cannot be known whether a cell is down: " + why,
 		use: func(a *answer) (err error) {
