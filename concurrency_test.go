@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -14,14 +13,11 @@ import (
 // time: one, or as many as it takes to answer those that wait for each other.
 func TestConcurrencyKey(t *testing.T) {
 	w := newWorld(t, "{system: [admin]}", []string{"OS_SYSTEM_SCOPE=all"})
-	config, err := os.ReadFile(w.path("mounts.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	config := w.before["mounts.yaml"]
 	// Too many would be seen to be under way at once.
 	w.cloud.Configure(func(s *keystonetest.Settings) { s.Latency = 2 * time.Millisecond })
 	for key, peak := range map[string]int{"1": 1, "2": 2} {
-		w.write(t, "mounts.yaml", string(config)+"openstack: {concurrency: "+key+"}\n")
+		w.write(t, "mounts.yaml", config+"openstack: {concurrency: "+key+"}\n")
 		w.cloud.ResetRequests()
 		arrived := make(chan struct{}, peak)
 		w.cloud.Inject(keystonetest.Fault{Kind: keystonetest.Instances, Times: peak, Do: func(out http.ResponseWriter, r *http.Request, next http.Handler) {

@@ -11,17 +11,14 @@ import (
 // be costly, once a run; that nothing changes is said by nothing, and runs nothing.
 func TestManyClients(t *testing.T) {
 	w := newWorld(t, "{system: [admin]}", []string{"OS_SYSTEM_SCOPE=all"})
-	config, err := os.ReadFile(w.path("mounts.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	config := w.before["mounts.yaml"]
 	// The cloud has six besides, and another file one.
 	configure := func(public int) {
 		lines := ""
 		for n := range public {
 			lines += fmt.Sprintf("    %s/srv 10.9.%d.%d(ro)\n", w.dir, n>>8, n&255)
 		}
-		w.write(t, "mounts.yaml", string(config)+"public:\n  all: |\n"+lines)
+		w.write(t, "mounts.yaml", config+"public:\n  all: |\n"+lines)
 	}
 	const warning = "there are 2000 different clients: exportfs and rpc.mountd take time that grows with the square of their number"
 	expect := func(command string, changes, warns bool) {

@@ -64,10 +64,7 @@ func conversations() []conversation {
 			name: "all-projects-in-the-end", roles: "{tools: [reader], maps: [reader], home: [admin]}", env: reader,
 			kinds: []keystonetest.Kind{keystonetest.Rescope},
 			settings: func(c *keystonetest.Cloud) {
-				admin := keystonetest.Anywhere("admin")
-				c.Configure(func(s *keystonetest.Settings) {
-					s.Policy = keystonetest.Policy{ListProjects: admin, AllTenants: admin, AllFilters: admin, ListServices: admin}
-				})
+				c.Configure(func(s *keystonetest.Settings) { s.Policy = keystonetest.Everything(keystonetest.Anywhere("admin")) })
 			},
 		},
 		{

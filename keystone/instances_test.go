@@ -141,7 +141,7 @@ func TestRights(t *testing.T) {
 		small  bool
 		want   map[exports.Listing]string
 	}{
-		{"nothing but roles", keystonetest.Policy{ListProjects: admin, AllTenants: admin, AllFilters: admin, ListServices: admin}, false,
+		{"nothing but roles", keystonetest.Everything(admin), false,
 			map[exports.Listing]string{exports.ListingAuto: "complete", exports.ListingAllProjects: "refused", exports.ListingPerProject: "complete"}},
 		{"all_tenants, but no filters", keystonetest.Policy{ListProjects: all, AllTenants: all, AllFilters: admin, ListServices: all}, false,
 			map[exports.Listing]string{exports.ListingAuto: "complete", exports.ListingAllProjects: "refused", exports.ListingPerProject: "complete"}},
@@ -149,7 +149,7 @@ func TestRights(t *testing.T) {
 			map[exports.Listing]string{exports.ListingAuto: "complete", exports.ListingAllProjects: "complete", exports.ListingPerProject: "complete"}},
 		{"pages are full, and cells cannot be seen", keystonetest.Policy{ListProjects: all, AllTenants: all, AllFilters: all, ListServices: admin}, true,
 			map[exports.Listing]string{exports.ListingAuto: "refused", exports.ListingAllProjects: "refused", exports.ListingPerProject: "refused"}},
-		{"pages are full, and cells can be seen", keystonetest.Policy{ListProjects: all, AllTenants: all, AllFilters: all, ListServices: all}, true,
+		{"pages are full, and cells can be seen", keystonetest.Everything(all), true,
 			map[exports.Listing]string{exports.ListingAuto: "complete", exports.ListingAllProjects: "complete", exports.ListingPerProject: "complete"}},
 	} {
 		for listing, want := range test.want {
@@ -196,8 +196,7 @@ func TestNoRole(t *testing.T) {
 // TestFew has one or two projects, for which a token each is tried first.
 func TestFew(t *testing.T) {
 	t.Parallel()
-	all := keystonetest.Anywhere("admin", "reader")
-	allowed := keystonetest.Policy{ListProjects: all, AllTenants: all, AllFilters: all, ListServices: all}
+	allowed := keystonetest.Everything(keystonetest.Anywhere("admin", "reader"))
 	password := func(*world, *Credentials) {}
 	noRole := func(w *world, _ *Credentials) { w.RemoveRole("reader", w.healthy().Projects["idle"].ID, "reader") }
 	app := func(w *world, c *Credentials) {
@@ -274,10 +273,9 @@ func TestFew(t *testing.T) {
 // list all of them does not come to try a token for each.
 func TestSecondReading(t *testing.T) {
 	t.Parallel()
-	all := keystonetest.Anywhere("admin", "reader")
 	w := newWorld(t).asReader()
 	w.Configure(func(s *keystonetest.Settings) {
-		s.Policy = keystonetest.Policy{ListProjects: all, AllTenants: all, AllFilters: all, ListServices: all}
+		s.Policy = keystonetest.Everything(keystonetest.Anywhere("admin", "reader"))
 	})
 	c, err := Open(t.Context(), w.credentials(), w.options())
 	if err != nil {

@@ -25,8 +25,12 @@ type Policy struct {
 // DefaultPolicy lets the role admin on system scope do everything, and anybody
 // else nothing beyond the project of his token.
 func DefaultPolicy() Policy {
-	admin := OnSystem("admin")
-	return Policy{ListProjects: admin, AllTenants: admin, AllFilters: admin, ListServices: admin}
+	return Everything(OnSystem("admin"))
+}
+
+// Everything has one rule for all.
+func Everything(r Rule) Policy {
+	return Policy{ListProjects: r, AllTenants: r, AllFilters: r, ListServices: r}
 }
 
 // OnSystem allows callers with system scope who hold one of the roles.
