@@ -1,0 +1,303 @@
+package command
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"nfs-exportd/exports"
+	"nfs-exportd/keystone"
+	"nfs-exportd/render"
+)
+
+// explanation is all that is known of one address. What this server has is known
+// even where the cloud does not answer.
+type explanation struct {
+	addr netip.Addr
+	// o has the plan, unless plan and apply are held.
+	o *outcome
+	// table is the active table; nil with tableErr.
+	table    render.Table
+	tableErr error
+
+	e exports.Evidence
+	// read tells that the cloud has answered.
+	read bool
+	// err is why the rest is not known, that is the evidence and the plan.
+	err error
+}
+
+func (a *App) explain(c *cli.Context) error {
+	if c.NArg() != 1 {
+		return &usageError{errors.New("explain wants one address")}
+	}
+	addr, err := netip.ParseAddr(c.Args().First())
+	if err != nil || addr.Zone() != "" {
+		return &usageError{fmt.Errorf("%q is not an address", c.Args().First())}
+	}
+	s, err := a.settings(c)
+	if err != nil {
+		return err
+	}
+	x := explanation{addr: addr.Unmap(), o: &outcome{path: s.exportsFile}}
+	if x.e.Config, err = a.readConfig(s.config); err != nil {
+		return err
+	}
+	if err := x.o.readFiles(s); err != nil {
+		return err
+	}
+	x.table, x.tableErr = render.ReadTable(s.etab)
+	x.err = a.askAbout(c.Context, s, &x)
+	if err := x.print(a.Stdout); err != nil {
+		return &outputError{err}
+	}
+	return x.err
+}
+
+// askAbout finds out whether plan and apply are held, and asks the resolver and the
+// cloud, about all projects of the configuration: an address may be of one that is
+// served elsewhere.
+func (a *App) askAbout(ctx context.Context, s settings, x *explanation) error {
+	config := x.e.Config
+	x.o.held = a.holds(config.Maintenance, s.config)
+	creds, credsErr := a.findCredentials(s, config)
+	if credsErr == nil {
+		held, err := a.heldWith(creds)
+		if err != nil {
+			return err
+		}
+		x.o.held = cmp.Or(x.o.held, held)
+	}
+	var err error
+	if x.e.Local, err = a.Local(); err != nil {
+		return err
+	}
+	if x.e.Hosts, err = a.locate(ctx, config.Hosts(), s.serveAs, x.e.Local); err != nil {
+		return err
+	}
+	x.o.held = cmp.Or(x.o.held, onStandby(config, x.e.Hosts))
+	if len(config.Projects) > 0 {
+		if credsErr != nil {
+			return credsErr
+		}
+		if err := a.readAll(ctx, s, creds, x); err != nil {
+			return err
+		}
+	}
+	x.read = true
+	if x.o.held != nil {
+		return nil
+	}
+	return x.o.compare(x.e)
+}
+
+// readAll reads the inventory of all projects of the configuration.
+func (a *App) readAll(ctx context.Context, s settings, creds keystone.Credentials, x *explanation) error {
+	var keys []string
+	for _, p := range x.e.Config.Projects {
+		keys = append(keys, p.Key)
+	}
+	_, ids := exports.Questions(x.e.Config, x.e.Hosts, x.o.plan.Today)
+	ctx, requests := countRequests(ctx)
+	defer a.showProgress("asking the cloud", requests)()
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	client, err := keystone.Open(ctx, creds, a.cloudOptions(x.e.Config))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	x.e.Inventory, err = client.Inventory(ctx, keystone.Wanted{Keys: keys, IDs: ids})
+	return err
+}
+
+// print says what there is, line by line: first what the address should get, by the
+// cloud and the configuration, then what is exported to it now.
+func (x *explanation) print(w io.Writer) error {
+	var b strings.Builder
+	if x.o.held != nil {
+		fmt.Fprintf(&b, "%s: %s\n", x.o.held.text(), untilItEnds)
+	}
+	x.printDue(&b)
+	places := x.places()
+	x.printExported(&b, places)
+	x.printUntold(&b, places)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// printDue says who has the address, and what follows from that.
+func (x *explanation) printDue(b *strings.Builder) {
+	holders := exports.Explain(x.addr, x.e)
+	for _, h := range holders {
+		i := h.Claim.Instance
+		fmt.Fprintf(b, "instance %q (%s), %s, in region %s, network %q\n", i.Name, printable(i.ID), printable(i.Status), printable(i.Region), h.Network)
+		fmt.Fprintf(b, "project %q (%s), line %d of the configuration\n", h.Claim.Project.Name, printable(h.Claim.Project.ID), h.Line)
+		if h.Why != "" {
+			fmt.Fprintf(b, "no grant is due: %s\n", h.Why)
+		}
+		for _, m := range h.Mounts {
+			switch m.On.Where {
+			case exports.Here:
+				fmt.Fprintf(b, "mount %s: %s\n", m.Key, m.Path)
+			case exports.Elsewhere:
+				fmt.Fprintf(b, "mount %s: not here, %s is another server (%s)\n", m.Key, m.Host, m.On.Why)
+			default:
+				fmt.Fprintf(b, "mount %s: it is not known whether %s is this server (%s)\n", m.Key, m.Host, m.On.Why)
+			}
+		}
+	}
+	unread := exports.Unread(x.e)
+	switch {
+	case len(holders) > 0:
+	case !x.read:
+		b.WriteString("instance: not known, see the error\n")
+	case len(unread) == 0:
+		b.WriteString("no grant is due: no instance of a project of the configuration has this address\n")
+	default:
+		b.WriteString("no grant is known to be due: no instance of the projects that could be read has this address\n")
+		for _, why := range unread {
+			fmt.Fprintf(b, "not read: %s\n", oneLine(why))
+		}
+	}
+	for _, line := range x.e.Config.Public {
+		if covered, _ := render.Covers(line.Client, x.addr); covered {
+			fmt.Fprintf(b, "public %q: %s is to be open to %s, whoever that is\n", line.Name, line.Path, line.Client)
+		}
+	}
+}
+
+// printExported says which lines of the exports files and of the active table are for
+// the address, by itself or with others, and what the plan makes of them.
+func (x *explanation) printExported(b *strings.Builder, places map[exports.Place][]string) {
+	some := false
+	for _, place := range inOrder(places) {
+		if covered, _ := render.Covers(place.Client, x.addr); !covered {
+			continue
+		}
+		some = true
+		exported, active := "exported", ""
+		switch options, ok := x.table[place]; {
+		case x.tableErr != nil:
+			exported, active = "perhaps exported", "not known"
+		case ok:
+			active = printable(options)
+		default:
+			exported, active = "not exported", "nothing"
+		}
+		fmt.Fprintf(b, "%s %s to %s: %s; active table: %s\n", exported, oneWord(place.Path), oneWord(place.Client.String()), strings.Join(places[place], "; "), active)
+	}
+	if !some {
+		where := "neither the exports files nor the active table have"
+		if x.tableErr != nil {
+			where = "the exports files do not have"
+		}
+		fmt.Fprintf(b, "not exported: %s %s, by itself or in a network\n", where, x.addr)
+	}
+	if x.tableErr != nil {
+		fmt.Fprintf(b, "active table: not known, %s\n", oneLine(x.tableErr.Error()))
+	}
+}
+
+// places gives every place that an exports file or the active table has or the plan
+// adds, with where it stands and what the plan makes of it.
+func (x *explanation) places() map[exports.Place][]string {
+	about := map[exports.Place][]string{}
+	add := func(place exports.Place, format string, args ...any) {
+		about[place] = append(about[place], fmt.Sprintf(format, args...))
+	}
+	const written = "line %d of %s (%s)"
+	for _, g := range x.o.parsed.Set.Grants() {
+		add(g.Place(), written, x.o.parsed.Lines[g.Place()], oneWord(x.o.path), printable(g.Options))
+	}
+	for _, file := range x.o.adopted {
+		for _, g := range file.Grants {
+			add(g.Place(), written, file.Lines[g.Place()], oneWord(file.Path), printable(g.Options))
+		}
+	}
+	for _, file := range x.o.foreign {
+		for _, g := range file.Grants {
+			add(g.Place, written, g.Line, oneWord(file.File), printable(g.Options))
+		}
+	}
+	nowhere := "in no exports file"
+	if len(x.o.parsed.Unread) > 0 || slices.ContainsFunc(x.o.foreign, func(f render.Foreign) bool { return len(f.Undecided) > 0 }) {
+		nowhere = "in no line of an exports file that is understood here"
+	}
+	others := x.table.Places()
+	for _, g := range x.o.plan.Added {
+		others = append(others, g.Place())
+	}
+	for _, place := range others {
+		if len(about[place]) == 0 {
+			add(place, "%s", nowhere)
+		}
+	}
+	for _, g := range x.o.plan.Added {
+		add(g.Place(), "the plan adds it")
+	}
+	for _, g := range x.o.plan.Changed {
+		add(g.New.Place(), "the plan gives it the options %s", g.New.Options)
+	}
+	for _, r := range x.o.plan.Removed {
+		add(r.Place(), "the plan removes it: %s", r.Reason)
+	}
+	return about
+}
+
+// maxClients is how many clients printUntold names.
+const maxClients = 5
+
+// printUntold says what only exportfs knows: what host names and netgroups stand for,
+// and lines that are not understood here.
+func (x *explanation) printUntold(b *strings.Builder, places map[exports.Place][]string) {
+	var clients []string
+	for _, place := range inOrder(places) {
+		if _, known := render.Covers(place.Client, x.addr); !known {
+			clients = append(clients, fmt.Sprintf("%s on %s", oneWord(place.Client.String()), oneWord(place.Path)))
+		}
+	}
+	if n := len(clients); n > 0 {
+		more := ""
+		if n > maxClients {
+			more = fmt.Sprintf(" and %d more", n-maxClients)
+		}
+		fmt.Fprintf(b, "not told here: whether %s is also one of the host names, patterns and netgroups that are exported to (%s%s); that is for exportfs and the resolver to say\n",
+			x.addr, strings.Join(clients[:min(n, maxClients)], ", "), more)
+	}
+	unread := func(file string, lines []render.Line) {
+		if n := len(lines); n > 0 {
+			fmt.Fprintf(b, "not told here: what else %s grants (%s not understood): %s\n", oneWord(file), count(n, "line"), oneLine(lines[0].String()))
+		}
+	}
+	unread(x.o.path, x.o.parsed.Unread)
+	for _, file := range x.o.foreign {
+		unread(file.File, file.Undecided)
+	}
+}
+
+// inOrder gives places in the order of an exports file.
+func inOrder(places map[exports.Place][]string) []exports.Place {
+	return slices.SortedFunc(maps.Keys(places), exports.Place.Compare)
+}
+
+// oneWord gives a path or a client as it is, or quoted if it would not look like one
+// word.
+func oneWord(text string) string {
+	if text != printable(text) || strings.ContainsAny(text, " \t\n") {
+		return strconv.Quote(text)
+	}
+	return text
+}
+
+// oneLine gives a text of several lines as one.
+func oneLine(text string) string { return printable(strings.Join(strings.Fields(text), " ")) }
