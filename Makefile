@@ -25,17 +25,17 @@ demo: build
 # run through have the same faults in tests of their own.
 test:
 	$(GO) test -race -shuffle=on -skip '^TestFaults' ./...
-	$(GO) test -run '^TestFaults' ./command
+	$(GO) test -run '^TestFaults' ./command/faulttest
 
 # The document of what fails and what happens then, from the tests.
 failure-states:
-	UPDATE=1 $(GO) test -count=1 -run '^TestFaults$$' ./command
+	UPDATE=1 $(GO) test -count=1 -run '^TestFaults$$' ./command/faulttest
 
 # Keystone, Nova and exportfs as Debian ships them, on loopback and in a mount
 # namespace. Needs root, and installs what is missing.
 test-real: build
 	sh testdata/real/install.sh
-	$(GO) test -tags real -count=1 -timeout 20m -run Real ./command ./render
+	$(GO) test -tags real -count=1 -timeout 20m -run Real ./command/realtest ./render
 
 lint:
 	test -z "$$(gofmt -l . | tee /dev/stderr)"
@@ -56,7 +56,7 @@ fuzz:
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package; \
 		done; \
 	done
-	$(GO) test -run '^TestSimulation$$' -timeout 90m -v ./command -simulation.runs=$(RUNS) -simulation.seed=$$(date +%s)
+	$(GO) test -run '^TestSimulation$$' -timeout 90m -v ./command/simulation -simulation.runs=$(RUNS) -simulation.seed=$$(date +%s)
 
 # Changes one operator after the other, and fails where the tests notice less
 # than 85 % of it. Needs root, as each run has a copy of /etc, and takes hours.

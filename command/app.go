@@ -24,7 +24,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nfs-exportd/exports"
-	"nfs-exportd/keystone"
 	"nfs-exportd/render"
 )
 
@@ -102,126 +101,11 @@ func (a *App) orBug(part func() int) (status int) {
 	defer func() {
 		if r := recover(); r != nil {
 			a.log.Error(fmt.Sprintf("this is a bug, please report it; nothing was changed unless the log above says so: %v\n%s", r, debug.Stack()))
-			status = exitBug
+			status = ExitBug
 		}
 	}()
 	return part()
 }
-
-// Exit statuses, as in sysexits.h(3head) and "EXIT STATUS" of nfs-exportd(8).
-const (
-	exitOK            = 0
-	exitChanges       = 2
-	exitUsage         = 64
-	exitRefused       = 65
-	exitUnavailable   = 69
-	exitBug           = 70
-	exitExportfs      = 71
-	exitCannotWrite   = 73
-	exitTemporary     = 75
-	exitUntrusted     = 76
-	exitNoPermission  = 77
-	exitConfiguration = 78
-	exitSignal        = 128 // plus the signal's number
-)
-
-// exitStatus is the one place that knows which error is which exit status.
-func exitStatus(ctx context.Context, err error) int {
-	if err == nil {
-		return exitOK
-	}
-	if errors.Is(err, errChanges) {
-		return exitChanges
-	}
-	var sig signalled
-	if errors.Is(err, context.Canceled) && errors.As(context.Cause(ctx), &sig) {
-		return exitSignal + int(sig.Signal)
-	}
-	if errors.Is(err, syscall.EPIPE) && is[*outputError](err) {
-		return exitSignal + int(syscall.SIGPIPE)
-	}
-	if unclear, ok := errors.AsType[*exports.UnclearError](err); ok {
-		switch unclear.Doubt() {
-		case exports.ProjectHidden:
-			return exitNoPermission
-		case exports.InstanceSilent:
-			return exitUntrusted
-		default:
-			return exitUnavailable
-		}
-	}
-	for _, row := range []struct {
-		is     func(error) bool
-		status int
-	}{
-		{is[*usageError], exitUsage},
-
-		{is[*exports.ClaimedTwiceError], exitRefused},
-		{is[*refusedError], exitRefused},
-
-		{is[*keystone.UnavailableError], exitUnavailable},
-
-		{is[*render.UnsafeError], exitBug},
-		{is[*render.MismatchError], exitBug},
-
-		// A failed installation carries what failed in it: its own status
-		// comes first.
-		{is[*render.ActivationError], exitExportfs},
-		{is[*render.ExportfsError], exitExportfs},
-		{is[*render.ProofServiceError], exitExportfs},
-		{is[*render.TableError], exitExportfs},
-
-		{isChanged, exitTemporary},
-		{is[*render.LockedError], exitTemporary},
-		{is[*render.FileError], exitCannotWrite},
-		{is[*outputError], exitCannotWrite},
-
-		{is[*keystone.UntrustedError], exitUntrusted},
-		{is[*exports.AddressError], exitUntrusted},
-
-		{is[*keystone.RefusedError], exitNoPermission},
-
-		{is[*configError], exitConfiguration},
-		{is[*keystone.CredentialsError], exitConfiguration},
-		{is[*render.AdoptError], exitConfiguration},
-		{is[*render.PathProblem], exitConfiguration},
-		{is[*render.RejectedError], exitConfiguration},
-	} {
-		if row.is(err) {
-			return row.status
-		}
-	}
-	return exitBug
-}
-
-func is[E error](err error) bool {
-	_, ok := errors.AsType[E](err)
-	return ok
-}
-
-func isChanged(err error) bool { return errors.Is(err, render.ErrChanged) }
-
-// errChanges has no text: it is the answer of "plan --detailed-exitcode".
-var errChanges = errors.New("there are changes")
-
-// usageError is a command line that cannot be understood.
-type usageError struct{ err error }
-
-func (e *usageError) Error() string {
-	return fmt.Sprintf("%s; see nfs-exportd --help", e.err)
-}
-
-func (e *usageError) Unwrap() error { return e.err }
-
-// outputError is a result that could not be printed: a plan, or what check or explain
-// found.
-type outputError struct{ err error }
-
-func (e *outputError) Error() string {
-	return fmt.Sprintf("cannot print the result: %s; nothing was changed: run again with a standard output that takes it", e.err)
-}
-
-func (e *outputError) Unwrap() error { return e.err }
 
 // Flags of which more than one place knows the name.
 const (

@@ -287,8 +287,8 @@ func TestManualStatuses(t *testing.T) {
 	for _, node := range sources(t, ".") {
 		switch node := node.(type) {
 		case *ast.ValueSpec:
-			if name := node.Names[0].Name; strings.HasPrefix(name, "exit") && len(node.Values) == 1 {
-				if value, ok := node.Values[0].(*ast.BasicLit); ok && name != "exitSignal" {
+			if name := node.Names[0].Name; strings.HasPrefix(name, "Exit") && len(node.Values) == 1 {
+				if value, ok := node.Values[0].(*ast.BasicLit); ok && name != "ExitSignal" {
 					names[name] = value.Value
 					real = append(real, value.Value)
 				}
@@ -371,7 +371,7 @@ func TestManualMetrics(t *testing.T) {
 	metric := regexp.MustCompile(metricsNamespace + `_\w+`)
 	now := time.Unix(1, 0)
 	m := metrics{now: func() time.Time { return now }, read: true}
-	text, err := m.text(exitOK, kept{})
+	text, err := m.text(ExitOK, kept{})
 	if err != nil {
 		t.Fatal(err)
 	}

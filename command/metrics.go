@@ -155,7 +155,7 @@ type metricsError struct {
 
 func (e *metricsError) Error() string {
 	switch {
-	case e.status != exitOK:
+	case e.status != ExitOK:
 		return fmt.Sprintf("the metrics of this run, which ended with exit status %d, are missing too: %s", e.status, e.err)
 	case e.held:
 		return fmt.Sprintf("the run was held and changed nothing, but its metrics are missing: %s", e.err)
@@ -181,7 +181,7 @@ func (a *App) publish(ctx context.Context, status int) int {
 	}
 	err = &metricsError{status, a.metrics.held != "", err}
 	a.log.Error(err.Error())
-	if status != exitOK {
+	if status != ExitOK {
 		return status
 	}
 	return exitStatus(ctx, err)
@@ -295,7 +295,7 @@ func (m *metrics) text(status int, before kept) ([]byte, error) {
 
 	end := m.now()
 	success := before.lastSuccess
-	if status == exitOK && m.held == "" {
+	if status == ExitOK && m.held == "" {
 		success = seconds(end)
 	}
 	gauge("last_run_timestamp_seconds", "When the last run of apply ended.", seconds(end))

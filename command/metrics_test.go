@@ -19,7 +19,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
-	"nfs-exportd/keystone/keystonetest"
 	"nfs-exportd/render"
 )
 
@@ -82,7 +81,7 @@ func TestMetricsAreReadBack(t *testing.T) {
 	m.requests = new(atomic.Int64)
 	m.requests.Store(5)
 	m.exported(4)
-	text, err := m.text(exitOK, kept{1, 10, 20, 30, 40})
+	text, err := m.text(ExitOK, kept{1, 10, 20, 30, 40})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +102,7 @@ func TestPhases(t *testing.T) {
 		now = now.Add(time.Duration(1<<n) * time.Second)
 		m.enter(phase)
 	}
-	text, err := m.text(exitOK, kept{})
+	text, err := m.text(ExitOK, kept{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,60 +126,6 @@ func TestPhases(t *testing.T) {
 	}
 }
 
-// TestPhasesOfRuns runs the program with a clock that goes on by a millisecond
-// whenever somebody looks at it: a phase that was reached took some.
-func TestPhasesOfRuns(t *testing.T) {
-	w := newWorld(t, "{system: [admin]}", []string{"OS_SYSTEM_SCOPE=all"})
-	clock := new(atomic.Int64)
-	apply := func(config string) string {
-		t.Helper()
-		var output bytes.Buffer
-		a := App{
-			Stdout: &output, Stderr: &output,
-			Now: func() time.Time { return metricsNoon.Add(time.Duration(clock.Add(1)) * time.Millisecond) },
-			Getenv: func(name string) string {
-				return map[string]string{"OS_AUTH_URL": w.cloud.AuthURL(), "OS_USERNAME": "observer", "OS_PASSWORD": password,
-					"OS_USER_DOMAIN_NAME": "Default", "OS_SYSTEM_SCOPE": "all"}[name]
-			},
-			Lookup: testLookup,
-			Local:  func() ([]netip.Addr, error) { return nil, nil },
-			Sleep:  func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
-		}
-		a.Run(t.Context(), w.commandLine("apply", "--metrics-file", w.path("exportd.prom"), "--config", w.path(config)))
-		text, err := os.ReadFile(w.path("exportd.prom"))
-		if err != nil {
-			t.Fatalf("%v\n%s", err, output.String())
-		}
-		if strings.Contains(string(text), password) {
-			t.Error("the password is in the metrics")
-		}
-		var reached []string
-		for _, phase := range phases() {
-			if !strings.Contains(string(text), fmt.Sprintf("{phase=%q} 0\n", phase)) {
-				reached = append(reached, phase)
-			}
-		}
-		return strings.Join(reached, " ")
-	}
-	if err := os.Remove(w.path("exports.d/nfs-exportd.exports")); err != nil {
-		t.Fatal(err)
-	}
-	for _, test := range []struct{ config, want string }{
-		{"mounts.yaml", "configuration resolver lock cloud proof write"},
-		{"mounts.yaml", "configuration resolver lock cloud proof"},
-		{"missing.yaml", "configuration"},
-	} {
-		if got := apply(test.config); got != test.want {
-			t.Errorf("%s: reached %q, want %q", test.config, got, test.want)
-		}
-	}
-	fault, _ := keystonetest.FaultNamed("status-503")
-	w.cloud.Inject(keystonetest.Fault{Kind: keystonetest.LogIn, Do: fault.Do})
-	if got, want := apply("mounts.yaml"), "configuration resolver lock cloud"; got != want {
-		t.Errorf("cloud away: reached %q, want %q", got, want)
-	}
-}
-
 // TestMetricsOfTwoRuns lets another run write its success between the moment
 // this one reads the file and the moment it replaces it.
 func TestMetricsOfTwoRuns(t *testing.T) {
@@ -199,7 +144,7 @@ func TestMetricsOfTwoRuns(t *testing.T) {
 		}
 		return metricsNoon
 	}
-	if doubt, err := m.write(exitTemporary); doubt != nil || err != nil {
+	if doubt, err := m.write(ExitTemporary); doubt != nil || err != nil {
 		t.Fatal(doubt, err)
 	}
 	text, err := os.ReadFile(path)
@@ -238,9 +183,9 @@ func TestMetricsOfEveryEnd(t *testing.T) {
 		want  int
 	}{
 		{"SIGTERM", stopped, func() ([]netip.Addr, error) { return nil, nil }, false, 143},
-		{"a bug", t.Context(), func() ([]netip.Addr, error) { panic("made by the test") }, false, exitBug},
-		{"locked", t.Context(), func() ([]netip.Addr, error) { return nil, nil }, true, exitTemporary},
-		{"an error without a status", t.Context(), func() ([]netip.Addr, error) { return nil, errors.New("made by the test") }, false, exitBug},
+		{"a bug", t.Context(), func() ([]netip.Addr, error) { panic("made by the test") }, false, ExitBug},
+		{"locked", t.Context(), func() ([]netip.Addr, error) { return nil, nil }, true, ExitTemporary},
+		{"an error without a status", t.Context(), func() ([]netip.Addr, error) { return nil, errors.New("made by the test") }, false, ExitBug},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			file := render.File{Path: filepath.Join(dir, "nfs-exportd.exports")}
@@ -256,7 +201,7 @@ func TestMetricsOfEveryEnd(t *testing.T) {
 				}()
 			}
 			var stderr bytes.Buffer
-			a := App{Stdout: &stderr, Stderr: &stderr, Getenv: func(string) string { return "" }, Now: time.Now, Lookup: testLookup, Local: test.local}
+			a := App{Stdout: &stderr, Stderr: &stderr, Getenv: func(string) string { return "" }, Now: time.Now, Local: test.local}
 			path := filepath.Join(dir, "exportd.prom")
 			status := a.Run(test.ctx, []string{"nfs-exportd", "apply", "--config", config, "--exports-file", file.Path, "--metrics-file", path})
 			text, err := os.ReadFile(path)
@@ -292,7 +237,7 @@ func TestAlerts(t *testing.T) {
 	rules := read("../prometheus/alerts.yml")
 	m := &metrics{now: time.Now, took: map[string]time.Duration{}}
 	m.exported(1)
-	text, err := m.text(exitOK, kept{})
+	text, err := m.text(ExitOK, kept{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,174 +1,142 @@
-package command
+package command_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
-	"net/netip"
+	"net/http"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
+	"nfs-exportd/command/commandtest"
 	"nfs-exportd/keystone/keystonetest"
 )
 
-// noRaceSleep spares a program with the race detector the second that it waits
-// at its end for reports of other goroutines.
-const noRaceSleep = "GORACE=atexit_sleep_ms=0"
+func TestMain(m *testing.M) { commandtest.Main(m) }
 
-const password = "c29tZSBwYXNzd29yZA"
-
-// world is a cloud, and a server that is in step with it.
-type world struct {
-	dir    string
-	cloud  *keystonetest.Server
-	env    []string
-	before map[string]string
-}
-
-func newWorld(t *testing.T, roles string, env []string) *world {
-	t.Helper()
-	w := &world{dir: t.TempDir(), cloud: keystonetest.NewServer(t)}
-	for _, sub := range []string{"exports.d", "srv"} {
-		if err := os.Mkdir(filepath.Join(w.dir, sub), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	w.write(t, "mounts.yaml", fmt.Sprintf(`
-private:
-  tools: {mounts: {home: 'nfs.example.org:%[1]s/srv'}}
-  maps: {mounts: {home: 'nfs.example.org:%[1]s/srv'}}
-`, w.dir))
-	if err := keystonetest.Load(w.cloud.Cloud, fmt.Appendf(nil, `
-settings: {page_size: 2}
-projects: {home: {id: p0}, tools: {id: p1}, maps: {id: p2}}
-users: {observer: {password: %s, roles: %s}}
-instances:
-  t1: {project: tools, addresses: {lan: [10.0.0.1]}}
-  t2: {project: tools, addresses: {lan: [10.0.0.2]}}
-  t3: {project: tools, addresses: {lan: [10.0.0.3]}}
-  t4: {project: tools, addresses: {lan: [10.0.0.4]}}
-  t5: {project: tools, addresses: {lan: [10.0.0.5]}}
-  m1: {project: maps, addresses: {lan: [10.0.1.1]}}
-`, password, roles)); err != nil {
-		t.Fatal(err)
-	}
-	if err := makeExportfs(w.dir); err != nil {
-		t.Fatal(err)
-	}
-	w.env = append([]string{
-		"PATH=" + os.Getenv("PATH"),
-		noRaceSleep,
-		"OS_AUTH_URL=" + w.cloud.AuthURL(), "OS_USERNAME=observer", "OS_PASSWORD=" + password, "OS_USER_DOMAIN_NAME=Default",
-	}, env...)
-	// In one listing Nova's pages are small so that there are several; the other
-	// can only be proved within one page.
-	if slices.Contains(env, "OS_PROJECT_NAME=home") {
-		w.cloud.Configure(func(s *keystonetest.Settings) { s.PageSize = 1000 })
-	} else {
-		w.cloud.AddHost("RegionOne", "cell1", "compute-1")
-	}
-	if first := w.run("apply"); first.status != 0 || first.stderr != "" {
-		t.Fatalf("the first apply, exit status %d:\n%s", first.status, first.stderr)
-	}
-	if err := os.Remove(filepath.Join(w.dir, "exportfs.log")); err != nil {
-		t.Fatal(err)
-	}
-	w.cloud.ResetRequests()
-	w.before = w.files(t)
-	return w
-}
-
-func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
-
-func (w *world) write(t *testing.T, name, text string) {
-	t.Helper()
-	if err := os.WriteFile(w.path(name), []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// ran is how a run of the program ended.
-type ran struct {
-	status         int
-	stdout, stderr string
-}
-
-// run is the program in this process: to start a thousand processes would take
-// minutes under the race detector. Two at a time are too many, as the library
-// for the command line has variables of its own.
-func (w *world) run(args ...string) ran {
-	var stdout, stderr bytes.Buffer
-	a := App{
-		Stdout: &stdout, Stderr: &stderr, Now: time.Now,
-		Getenv: func(name string) string {
-			for _, pair := range w.env {
-				if value, ok := strings.CutPrefix(pair, name+"="); ok {
-					return value
-				}
+// TestConcurrencyKey has the configuration say how many requests there are at a
+// time: one, or as many as it takes to answer those that wait for each other.
+func TestConcurrencyKey(t *testing.T) {
+	w := commandtest.NewWorld(t, "{system: [admin]}", []string{"OS_SYSTEM_SCOPE=all"})
+	config := w.Before["mounts.yaml"]
+	// Too many would be seen to be under way at once.
+	w.Cloud.Configure(func(s *keystonetest.Settings) { s.Latency = 2 * time.Millisecond })
+	for key, peak := range map[string]int{"1": 1, "2": 2} {
+		w.Write(t, "mounts.yaml", config+"openstack: {concurrency: "+key+"}\n")
+		w.Cloud.ResetRequests()
+		arrived := make(chan struct{}, peak)
+		w.Cloud.Inject(keystonetest.Fault{Kind: keystonetest.Instances, Times: peak, Do: func(out http.ResponseWriter, r *http.Request, next http.Handler) {
+			arrived <- struct{}{}
+			for len(arrived) < peak && r.Context().Err() == nil {
+				continue // for the other
 			}
-			return ""
-		},
-		Lookup: testLookup,
-		Local:  func() ([]netip.Addr, error) { return nil, nil },
-		Sleep:  func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
-	}
-	status := a.Run(context.Background(), w.commandLine(args...))
-	return ran{status, stdout.String(), stderr.String()}
-}
-
-// commandLine adds the flags that all runs have in common.
-func (w *world) commandLine(args ...string) []string {
-	flags := []string{"nfs-exportd", args[0],
-		"--config", filepath.Join(w.dir, "mounts.yaml"),
-		"--exports-file", filepath.Join(w.dir, "exports.d/nfs-exportd.exports"),
-		"--etab", filepath.Join(w.dir, "etab"),
-		"--exportfs", filepath.Join(w.dir, "exportfs"),
-		"--serve-as", "nfs.example.org",
-		"--no-preflight",
-	}
-	if args[0] == "apply" {
-		// A process that another test starts has the lock open for a moment.
-		flags = append(flags, "--lock-timeout", "10s")
-	}
-	return append(flags, args[1:]...)
-}
-
-// files gives all files of the world but directories, with the lock left out,
-// which every apply takes.
-func (w *world) files(t *testing.T) map[string]string {
-	t.Helper()
-	files := map[string]string{}
-	err := filepath.WalkDir(w.dir, func(path string, entry os.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || strings.HasSuffix(path, ".lock") {
-			return err
+			next.ServeHTTP(out, r)
+		}})
+		if got := w.Run("plan"); got.Status != 0 || got.Stdout+got.Stderr != "" {
+			t.Errorf("exit status %d: %s%s", got.Status, got.Stdout, got.Stderr)
 		}
-		text, err := os.ReadFile(path)
-		files[strings.TrimPrefix(path, w.dir+"/")] = string(text)
-		return err
-	})
-	if err != nil {
+		if got := w.Cloud.Peak(); got != peak {
+			t.Errorf("openstack.concurrency %s: %d requests at a time", key, got)
+		}
+		w.Cloud.Heal()
+	}
+	var version bytes.Buffer
+	a := commandtest.App(w.Env, &version, &version)
+	a.Run(t.Context(), []string{"nfs-exportd", "--version"})
+	for _, r := range w.Cloud.Requests() {
+		if want := "nfs-exportd/" + strings.Fields(version.String())[2] + " gophercloud/"; !strings.HasPrefix(r.UserAgent, want) {
+			t.Fatalf("%s: User-Agent %q, want %s...", r, r.UserAgent, want)
+		}
+	}
+}
+
+// TestManyClients has a server with 2000 different clients. What changes is said to
+// be costly, once a run; that nothing changes is said by nothing, and runs nothing.
+func TestManyClients(t *testing.T) {
+	w := commandtest.NewWorld(t, "{system: [admin]}", []string{"OS_SYSTEM_SCOPE=all"})
+	config := w.Before["mounts.yaml"]
+	// The cloud has six besides, and another file one.
+	configure := func(public int) {
+		lines := ""
+		for n := range public {
+			lines += fmt.Sprintf("    %s/srv 10.9.%d.%d(ro)\n", w.Dir, n>>8, n&255)
+		}
+		w.Write(t, "mounts.yaml", config+"public:\n  all: |\n"+lines)
+	}
+	const warning = "there are 2000 different clients: exportfs and rpc.mountd take time that grows with the square of their number"
+	expect := func(command string, changes, warns bool) {
+		t.Helper()
+		got := w.Run(command)
+		if got.Status != 0 || (got.Stdout != "") != changes {
+			t.Fatalf("%s ended with %d: %s%s", command, got.Status, got.Stdout, got.Stderr)
+		}
+		if n := strings.Count(got.Stderr, warning); (n == 1) != warns || n > 1 || !warns && got.Stderr != "" {
+			t.Errorf("%s, standard error is %q", command, got.Stderr)
+		}
+	}
+	configure(1992)
+	expect("apply", true, false)
+	configure(1993)
+	// exportfs does not ask whose they are.
+	w.Write(t, "exports.d/others.exports", w.Dir+"/elsewhere 192.0.2.1(ro)\n")
+	expect("plan", true, true)
+	expect("apply", true, true)
+	if err := os.Remove(w.Path("exportfs.log")); err != nil {
 		t.Fatal(err)
 	}
-	return files
+	before := w.Files(t)
+	expect("plan", false, false)
+	expect("apply", false, false)
+	w.Has(t, before) // without exportfs.log, too
+	if got := w.Run("check"); strings.Count(got.Stdout, warning) != 1 || !strings.Contains(got.Stdout, "nothing is to be changed; there are") {
+		t.Errorf("check says:\n%s", got.Stdout)
+	}
+	w.Has(t, before)
 }
 
-// untouched checks that the exports file and the table are as before, and that
-// exportfs was not run.
-func (w *world) untouched(t *testing.T) {
-	t.Helper()
-	w.has(t, w.before)
-}
-
-// has checks all files of the world.
-func (w *world) has(t *testing.T, want map[string]string) {
-	t.Helper()
-	if diff := cmp.Diff(want, w.files(t)); diff != "" {
-		t.Errorf("files are not as wanted (-want +got):\n%s", diff)
+// TestPhasesOfRuns runs the program with a clock that goes on by a millisecond
+// whenever somebody looks at it: a phase that was reached took some.
+func TestPhasesOfRuns(t *testing.T) {
+	w := commandtest.NewWorld(t, "{system: [admin]}", []string{"OS_SYSTEM_SCOPE=all"})
+	noon, clock := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC), new(atomic.Int64)
+	apply := func(config string) string {
+		t.Helper()
+		var output bytes.Buffer
+		a := commandtest.App(w.Env, &output, &output)
+		a.Now = func() time.Time { return noon.Add(time.Duration(clock.Add(1)) * time.Millisecond) }
+		a.Run(t.Context(), w.CommandLine("apply", "--metrics-file", w.Path("exportd.prom"), "--config", w.Path(config)))
+		text, err := os.ReadFile(w.Path("exportd.prom"))
+		if err != nil {
+			t.Fatalf("%v\n%s", err, output.String())
+		}
+		if strings.Contains(string(text), commandtest.Password) {
+			t.Error("the password is in the metrics")
+		}
+		var reached []string
+		for _, phase := range []string{"configuration", "resolver", "lock", "cloud", "proof", "write"} {
+			if !strings.Contains(string(text), fmt.Sprintf("{phase=%q} 0\n", phase)) {
+				reached = append(reached, phase)
+			}
+		}
+		return strings.Join(reached, " ")
+	}
+	if err := os.Remove(w.Path("exports.d/nfs-exportd.exports")); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ config, want string }{
+		{"mounts.yaml", "configuration resolver lock cloud proof write"},
+		{"mounts.yaml", "configuration resolver lock cloud proof"},
+		{"missing.yaml", "configuration"},
+	} {
+		if got := apply(test.config); got != test.want {
+			t.Errorf("%s: reached %q, want %q", test.config, got, test.want)
+		}
+	}
+	fault, _ := keystonetest.FaultNamed("status-503")
+	w.Cloud.Inject(keystonetest.Fault{Kind: keystonetest.LogIn, Do: fault.Do})
+	if got, want := apply("mounts.yaml"), "configuration resolver lock cloud"; got != want {
+		t.Errorf("cloud away: reached %q, want %q", got, want)
 	}
 }

@@ -1,6 +1,6 @@
 //go:build real
 
-package command
+package realtest
 
 import (
 	"bufio"
@@ -87,7 +87,7 @@ func runRealInPrivate(t *testing.T) {
 	t.Parallel()
 	binary := filepath.Join(t.TempDir(), "nfs-exportd")
 	for _, command := range []*exec.Cmd{
-		exec.CommandContext(t.Context(), "../testdata/real/install.sh"),
+		exec.CommandContext(t.Context(), "../../testdata/real/install.sh"),
 		exec.CommandContext(t.Context(), "go", "build", "-o", binary, "nfs-exportd"),
 	} {
 		command.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -104,7 +104,7 @@ func runRealInPrivate(t *testing.T) {
 	if _, subtests, ok := strings.Cut(flag.Lookup("test.run").Value.String(), "/"); ok {
 		pattern += "/" + subtests
 	}
-	again := exec.CommandContext(t.Context(), "../testdata/real/private.sh", t.TempDir(),
+	again := exec.CommandContext(t.Context(), "../../testdata/real/private.sh", t.TempDir(),
 		self, "-test.run="+pattern, "-test.v="+fmt.Sprint(testing.Verbose()))
 	again.Env = append(os.Environ(), realBinary+"="+binary)
 	again.Stdout, again.Stderr = os.Stdout, os.Stderr
@@ -130,7 +130,7 @@ type realCloud struct {
 func startRealCloud(t *testing.T) *realCloud {
 	t.Helper()
 	c := &realCloud{home: filepath.Join(t.TempDir(), "cloud")}
-	command := exec.Command("../testdata/real/cloud.py", "run", c.home)
+	command := exec.Command("../../testdata/real/cloud.py", "run", c.home)
 	command.Stderr = os.Stderr
 	stdin, err := command.StdinPipe()
 	if err != nil {

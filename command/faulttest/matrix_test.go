@@ -1,4 +1,4 @@
-package command
+package faulttest
 
 import (
 	"fmt"
@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"nfs-exportd/command"
+	"nfs-exportd/command/commandtest"
 	"nfs-exportd/keystone/keystonetest"
 )
 
@@ -28,8 +30,8 @@ type conversation struct {
 func (c conversation) world(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t, c.roles, c.env)
-	w.write(t, "mounts.yaml", w.before["mounts.yaml"]+c.config)
-	w.before = w.files(t)
+	w.Write(t, "mounts.yaml", w.Before["mounts.yaml"]+c.config)
+	w.Before = w.Files(t)
 	return w
 }
 
@@ -129,14 +131,14 @@ func TestFaults(t *testing.T) {
 							broken.Page = page
 							got, injected := w.runWith(broken, "apply", "--log-level", "debug", "--timeout", timeLimit(fault.Name))
 							if injected.Hits() == 0 {
-								t.Fatalf("no request of the run was of kind %s; exit status %d, said:\n%s", kind, got.status, got.stderr)
+								t.Fatalf("no request of the run was of kind %s; exit status %d, said:\n%s", kind, got.Status, got.Stderr)
 							}
-							w.untouched(t)
-							if want := expected(c, fault, kind); !slices.Contains(want, got.status) {
-								t.Errorf("exit status %d, want one of %d; said:\n%s", got.status, want, got.stderr)
+							w.Untouched(t)
+							if want := expected(c, fault, kind); !slices.Contains(want, got.Status) {
+								t.Errorf("exit status %d, want one of %d; said:\n%s", got.Status, want, got.Stderr)
 							}
-							if got.stdout != "" {
-								t.Errorf("printed:\n%s", got.stdout)
+							if got.Stdout != "" {
+								t.Errorf("printed:\n%s", got.Stdout)
 							}
 							w.wellSaid(t, got)
 							document.see(c, fault, kind, got)
@@ -188,22 +190,22 @@ func TestFaultsThatEnd(t *testing.T) {
 							if injected.Hits() == 0 {
 								t.Fatalf("no request of the run was number %d of kind %s", ends.nth, kind)
 							}
-							want := append(expected(c, fault, kind), exitOK)
+							want := append(expected(c, fault, kind), command.ExitOK)
 							if ends.times <= patience && isWaitedFor(fault.Name, kind) || isTokenLost(fault.Name, kind) {
-								want = []int{exitOK}
+								want = []int{command.ExitOK}
 							} else if ends.times > patience {
-								want = []int{exitUnavailable}
+								want = []int{command.ExitUnavailable}
 							}
-							if !slices.Contains(want, got.status) {
-								t.Errorf("exit status %d, want one of %d; said:\n%s", got.status, want, got.stderr)
+							if !slices.Contains(want, got.Status) {
+								t.Errorf("exit status %d, want one of %d; said:\n%s", got.Status, want, got.Stderr)
 							}
 							w.wellSaid(t, got)
-							if got.status != exitOK {
-								w.untouched(t)
+							if got.Status != command.ExitOK {
+								w.Untouched(t)
 								return
 							}
 							saved++
-							w.has(t, wanted)
+							w.Has(t, wanted)
 						})
 					}
 				}
@@ -307,95 +309,95 @@ func expected(c conversation, fault keystonetest.NamedFault, kind keystonetest.K
 		"status-401", "status-403", "status-404", "token-expires", "token-expired", // no role, or another log-in is needed
 		"catalog-without-compute", "catalog-two-compute", "catalog-empty", // the catalog of a project
 	}, name) {
-		return []int{exitOK}
+		return []int{command.ExitOK}
 	}
 	switch name {
 	case "status-401":
-		return []int{exitNoPermission}
+		return []int{command.ExitNoPermission}
 	case "status-404":
 		if is(keystonetest.Rescope) {
-			return []int{exitNoPermission} // the token is not found
+			return []int{command.ExitNoPermission} // the token is not found
 		}
 	case "status-403":
 		if is(keystonetest.OneProject) {
-			return []int{exitOK} // the name is looked up as well, and allowed
+			return []int{command.ExitOK} // the name is looked up as well, and allowed
 		}
 		// Without the list and without a name to look up, the projects are not
 		// shown to us.
-		return []int{exitNoPermission}
+		return []int{command.ExitNoPermission}
 	case "token-expires", "token-expired":
 		if is(keystonetest.LogIn) {
-			return []int{exitOK} // the second log-in is not the first
+			return []int{command.ExitOK} // the second log-in is not the first
 		}
-		return []int{exitNoPermission}
+		return []int{command.ExitNoPermission}
 	case "token-expired-claim":
-		return []int{exitOK} // by whose clock?
+		return []int{command.ExitOK} // by whose clock?
 	case "truncated", "truncated-half", "list-empty":
 		switch {
 		case is(keystonetest.Projects) && name != "list-empty":
-			return []int{exitOK} // they are looked up one by one then
+			return []int{command.ExitOK} // they are looked up one by one then
 		case is(keystonetest.AuthProjects) && name == "truncated":
-			return []int{exitOK} // nothing is missing that was looked for
+			return []int{command.ExitOK} // nothing is missing that was looked for
 		case is(keystonetest.AuthProjects):
-			return []int{exitNoPermission} // not shown to us
+			return []int{command.ExitNoPermission} // not shown to us
 		}
 	case "instance-other-tenant":
 		if c.name == "all-projects" {
-			return []int{exitNoPermission} // as from a Nova that passes over project_id
+			return []int{command.ExitNoPermission} // as from a Nova that passes over project_id
 		}
 	case "page-short":
 		if c.name == "per-project" {
-			return []int{exitNoPermission} // two pages, and no right to look at the cells
+			return []int{command.ExitNoPermission} // two pages, and no right to look at the cells
 		}
-		return []int{exitOK}
+		return []int{command.ExitOK}
 	case "next-other-host", "next-other-scheme", "next-relative", "next-missing":
-		return []int{exitOK} // links are not followed
+		return []int{command.ExitOK} // links are not followed
 	case "reset-in-body":
 		if is(keystonetest.ReLogIn) {
-			return []int{exitOK} // the try after it is no longer the one after a 401
+			return []int{command.ExitOK} // the try after it is no longer the one after a 401
 		}
 	case "catalog-empty", "catalog-without-compute", "catalog-two-compute", "catalog-http", "catalog-bad-url":
 		if is(keystonetest.ReLogIn) {
 			// Requests that were prepared before go by the first catalog.
-			return []int{exitUntrusted, exitOK}
+			return []int{command.ExitUntrusted, command.ExitOK}
 		}
 		if is(keystonetest.LogIn) && c.name == "per-project" && name == "catalog-http" {
-			return []int{exitOK} // nothing is asked there: the projects' tokens have catalogs of their own
+			return []int{command.ExitOK} // nothing is asked there: the projects' tokens have catalogs of their own
 		}
 	}
 	for _, prefix := range []string{"reset-", "closed-", "black-hole", "stall-", "slow-drip", "status-429", "status-5", "instance-unknown"} {
 		if strings.HasPrefix(name, prefix) {
-			return []int{exitUnavailable}
+			return []int{command.ExitUnavailable}
 		}
 	}
-	return []int{exitUntrusted}
+	return []int{command.ExitUntrusted}
 }
 
 // heal takes all faults away but those that the conversation needs.
 func (w *world) heal(c conversation) {
-	w.cloud.Disconnect()
-	w.cloud.Heal()
+	w.Cloud.Disconnect()
+	w.Cloud.Heal()
 	if c.settings != nil {
-		c.settings(w.cloud.Cloud)
+		c.settings(w.Cloud.Cloud)
 	}
 }
 
 // runWith is a run during which there is a fault.
-func (w *world) runWith(fault keystonetest.Fault, args ...string) (ran, *keystonetest.Injected) {
-	injected := w.cloud.Inject(fault)
-	return w.run(args...), injected
+func (w *world) runWith(fault keystonetest.Fault, args ...string) (commandtest.Ran, *keystonetest.Injected) {
+	injected := w.Cloud.Inject(fault)
+	return w.Run(args...), injected
 }
 
 // wellSaid checks what every run has to keep to: one error if it failed, and
 // none of the secrets.
-func (w *world) wellSaid(t *testing.T, got ran) {
+func (w *world) wellSaid(t *testing.T, got commandtest.Ran) {
 	t.Helper()
-	if n := strings.Count(got.stderr, "nfs-exportd: error: "); n != min(got.status, 1) {
-		t.Errorf("exit status %d and %d errors:\n%s", got.status, n, got.stderr)
+	if n := strings.Count(got.Stderr, "nfs-exportd: error: "); n != min(got.Status, 1) {
+		t.Errorf("exit status %d and %d errors:\n%s", got.Status, n, got.Stderr)
 	}
-	for _, secret := range append(w.cloud.Tokens(), password) {
-		if strings.Contains(got.stdout+got.stderr, secret) {
-			t.Errorf("%q is in the log:\n%s%s", secret, got.stderr, got.stdout)
+	for _, secret := range append(w.Cloud.Tokens(), commandtest.Password) {
+		if strings.Contains(got.Stdout+got.Stderr, secret) {
+			t.Errorf("%q is in the log:\n%s%s", secret, got.Stderr, got.Stdout)
 		}
 	}
 }
@@ -404,32 +406,32 @@ func (w *world) wellSaid(t *testing.T, got ran) {
 // an apply is to leave behind, and how many requests of a kind that takes.
 func (w *world) changed(t *testing.T, c conversation, kind keystonetest.Kind) (map[string]string, int) {
 	t.Helper()
-	for _, i := range w.cloud.Instances("RegionOne") {
+	for _, i := range w.Cloud.Instances("RegionOne") {
 		if i.Name == "t2" {
-			w.cloud.RemoveInstance(i.ID)
+			w.Cloud.RemoveInstance(i.ID)
 		}
 	}
-	w.cloud.AddInstance(keystonetest.Instance{Name: "t6", ProjectID: "p1", Addresses: []keystonetest.Address{{Network: "lan", IP: "10.0.0.6", Version: 4, Type: "fixed"}}})
+	w.Cloud.AddInstance(keystonetest.Instance{Name: "t6", ProjectID: "p1", Addresses: []keystonetest.Address{{Network: "lan", IP: "10.0.0.6", Version: 4, Type: "fixed"}}})
 	w.heal(c)
-	w.cloud.ResetRequests()
-	if got := w.run("apply"); got.status != exitOK || !strings.Contains(got.stdout, "applied") {
-		t.Fatalf("the healthy apply, exit status %d:\n%s%s", got.status, got.stdout, got.stderr)
+	w.Cloud.ResetRequests()
+	if got := w.Run("apply"); got.Status != command.ExitOK || !strings.Contains(got.Stdout, "applied") {
+		t.Fatalf("the healthy apply, exit status %d:\n%s%s", got.Status, got.Stdout, got.Stderr)
 	}
-	wanted := w.files(t)
-	return wanted, w.cloud.Count(kind)
+	wanted := w.Files(t)
+	return wanted, w.Cloud.Count(kind)
 }
 
 // restore puts the files back that were there before.
 func (w *world) restore(t *testing.T) {
 	t.Helper()
-	for name, text := range w.files(t) {
-		switch before, ok := w.before[name]; {
+	for name, text := range w.Files(t) {
+		switch before, ok := w.Before[name]; {
 		case !ok:
-			if err := os.Remove(w.path(name)); err != nil {
+			if err := os.Remove(w.Path(name)); err != nil {
 				t.Fatal(err)
 			}
 		case text != before:
-			w.write(t, name, before)
+			w.Write(t, name, before)
 		}
 	}
 }
@@ -443,16 +445,16 @@ func TestAbsentTwice(t *testing.T) {
 		Kind: keystonetest.Instances, Project: "p1", Times: 1,
 		Do: keystonetest.Rewrite(func([]byte) []byte { return []byte(`{"servers": []}`) }),
 	}
-	once := w.cloud.Inject(empty)
-	if got := w.run("apply"); got.status != 0 || got.stdout != "" || once.Hits() != 1 {
-		t.Errorf("exit status %d after %d empty answers, printed:\n%s%s", got.status, once.Hits(), got.stdout, got.stderr)
+	once := w.Cloud.Inject(empty)
+	if got := w.Run("apply"); got.Status != 0 || got.Stdout != "" || once.Hits() != 1 {
+		t.Errorf("exit status %d after %d empty answers, printed:\n%s%s", got.Status, once.Hits(), got.Stdout, got.Stderr)
 	}
-	w.untouched(t)
+	w.Untouched(t)
 
 	empty.Times = 2
-	w.cloud.Inject(empty)
-	if got := w.run("plan"); got.status != 0 || !strings.Contains(got.stdout, "10.0.0.1 of \"tools\": instance-gone") {
-		t.Errorf("gone twice: exit status %d, printed:\n%s%s", got.status, got.stdout, got.stderr)
+	w.Cloud.Inject(empty)
+	if got := w.Run("plan"); got.Status != 0 || !strings.Contains(got.Stdout, "10.0.0.1 of \"tools\": instance-gone") {
+		t.Errorf("gone twice: exit status %d, printed:\n%s%s", got.Status, got.Stdout, got.Stderr)
 	}
-	w.untouched(t)
+	w.Untouched(t)
 }

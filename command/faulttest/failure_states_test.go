@@ -1,4 +1,4 @@
-package command
+package faulttest
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"nfs-exportd/command/commandtest"
 	"nfs-exportd/keystone/keystonetest"
 )
 
@@ -25,7 +26,7 @@ type failureRow struct {
 }
 
 // failureStates is the document that the tests make.
-const failureStates = "../docs/failure-states.md"
+const failureStates = "../../docs/failure-states.md"
 
 // document collects what the runs of TestFaults showed, by fault.
 type document struct {
@@ -51,7 +52,7 @@ func newDocument() *document {
 }
 
 // see takes in how a run with a fault ended.
-func (d *document) see(c conversation, fault keystonetest.NamedFault, kind keystonetest.Kind, got ran) {
+func (d *document) see(c conversation, fault keystonetest.NamedFault, kind keystonetest.Kind, got commandtest.Ran) {
 	d.cells++
 	var statuses []string
 	for _, status := range expected(c, fault, kind) {
@@ -67,7 +68,7 @@ func (d *document) see(c conversation, fault keystonetest.NamedFault, kind keyst
 		d.faults[fault.Name][key] = seen
 	}
 	seen.in[place{kind, c.name}] = true
-	if _, message, ok := strings.Cut(got.stderr, "nfs-exportd: error: "); ok {
+	if _, message, ok := strings.Cut(got.Stderr, "nfs-exportd: error: "); ok {
 		// Which project fails first is chance.
 		seen.errors[kind] = strings.ReplaceAll(strings.TrimSpace(message), `"tools" (p1)`, `"maps" (p2)`)
 	}

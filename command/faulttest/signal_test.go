@@ -1,4 +1,4 @@
-package command
+package faulttest
 
 import (
 	"bytes"
@@ -18,6 +18,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"nfs-exportd/command"
+	"nfs-exportd/command/commandtest"
 	"nfs-exportd/keystone/keystonetest"
 )
 
@@ -72,18 +74,18 @@ func TestSignals(t *testing.T) {
 				// It must not need anything else to end.
 				got := r.end(t)
 				r.goOn()
-				if got.status != test.status || strings.Count(got.stderr, "nfs-exportd: error: ") != 1 || got.stdout != "" {
-					t.Errorf("exit status %d, want %d; printed %q and said:\n%s", got.status, test.status, got.stdout, got.stderr)
+				if got.Status != test.status || strings.Count(got.Stderr, "nfs-exportd: error: ") != 1 || got.Stdout != "" {
+					t.Errorf("exit status %d, want %d; printed %q and said:\n%s", got.Status, test.status, got.Stdout, got.Stderr)
 				}
 				if diff := cmp.Diff(before, d.look(t)); diff != "" {
 					t.Errorf("something changed (-before +after):\n%s", diff)
 				}
-				t.Log(got.stderr)
+				t.Log(got.Stderr)
 				return
 			}
 			r.goOn()
-			if got := r.end(t); got.status != 0 || got.stderr != "" || !strings.HasSuffix(got.stdout, "\napplied\n") {
-				t.Errorf("exit status %d, printed:\n%s%s", got.status, got.stdout, got.stderr)
+			if got := r.end(t); got.Status != 0 || got.Stderr != "" || !strings.HasSuffix(got.Stdout, "\napplied\n") {
+				t.Errorf("exit status %d, printed:\n%s%s", got.Status, got.Stdout, got.Stderr)
 			}
 			d.isWanted(t)
 		})
@@ -114,14 +116,14 @@ func TestOutput(t *testing.T) {
 	}{
 		{name: "plan to nobody", command: "plan", stdout: gone, status: 141, says: "broken pipe; " + cannotPrint},
 		{name: "apply to nobody", command: "apply", stdout: gone, status: 141, says: "broken pipe; " + cannotPrint},
-		{name: "plan to a full disk", command: "plan", stdout: full, status: exitCannotWrite, says: "no space left on device; " + cannotPrint},
-		{name: "apply to a full disk", command: "apply", stdout: full, status: exitCannotWrite, says: "no space left on device; " + cannotPrint},
+		{name: "plan to a full disk", command: "plan", stdout: full, status: command.ExitCannotWrite, says: "no space left on device; " + cannotPrint},
+		{name: "apply to a full disk", command: "apply", stdout: full, status: command.ExitCannotWrite, says: "no space left on device; " + cannotPrint},
 		{name: "apply without standard output", command: "apply", stdout: closed, wanted: true},
 		{name: "apply without standard error", command: "apply", stderr: closed, wanted: true},
 		{name: "apply with neither", command: "apply", stdout: closed, stderr: closed, wanted: true},
-		{name: "error to nobody", command: "apply", stderr: gone, args: []string{"--exportfs", "/none"}, status: exitExportfs},
-		{name: "error to a full disk", command: "apply", stderr: full, args: []string{"--exportfs", "/none"}, status: exitExportfs},
-		{name: "error without standard error", command: "apply", stderr: closed, args: []string{"--exportfs", "/none"}, status: exitExportfs},
+		{name: "error to nobody", command: "apply", stderr: gone, args: []string{"--exportfs", "/none"}, status: command.ExitExportfs},
+		{name: "error to a full disk", command: "apply", stderr: full, args: []string{"--exportfs", "/none"}, status: command.ExitExportfs},
+		{name: "error without standard error", command: "apply", stderr: closed, args: []string{"--exportfs", "/none"}, status: command.ExitExportfs},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Cleanup(func() { d.reset(t) })
@@ -157,9 +159,9 @@ func TestOutput(t *testing.T) {
 					sh += fmt.Sprintf(" %d>&-", i+1)
 				}
 			}
-			command := append(d.commandLine(test.command)[1:], test.args...)
+			command := append(d.CommandLine(test.command)[1:], test.args...)
 			cmd := exec.CommandContext(t.Context(), "sh", append([]string{"-c", sh, "sh", program}, command...)...)
-			cmd.Env, cmd.Stdout, cmd.Stderr = d.env, files[0], files[1]
+			cmd.Env, cmd.Stdout, cmd.Stderr = d.Env, files[0], files[1]
 			if err := cmd.Run(); cmd.ProcessState == nil {
 				t.Fatal(err)
 			}
@@ -193,7 +195,7 @@ func TestOutput(t *testing.T) {
 func (d *disk) isWanted(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"exports.d/nfs-exportd.exports", "etab"} {
-		text, err := os.ReadFile(d.path(name))
+		text, err := os.ReadFile(d.Path(name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,7 +224,7 @@ func (d *disk) begin(t *testing.T, m moment, under []string) *underWay {
 	case asksCloud:
 		asked, answer := make(chan struct{}), make(chan struct{})
 		ask := sync.OnceFunc(func() { close(asked) })
-		d.cloud.Inject(keystonetest.Fault{Kind: keystonetest.Instances, Do: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		d.Cloud.Inject(keystonetest.Fault{Kind: keystonetest.Instances, Do: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			ask()
 			<-answer
 			next.ServeHTTP(w, r)
@@ -238,7 +240,7 @@ func (d *disk) begin(t *testing.T, m moment, under []string) *underWay {
 			}
 		}
 	case waitsForLock:
-		path := d.path("exports.d/.nfs-exportd.exports.lock")
+		path := d.Path("exports.d/.nfs-exportd.exports.lock")
 		lock, err := os.Open(path)
 		if err == nil {
 			err = unix.Flock(int(lock.Fd()), unix.LOCK_EX)
@@ -261,8 +263,8 @@ func (d *disk) begin(t *testing.T, m moment, under []string) *underWay {
 			return err == nil && n == 1
 		}
 	case inExportfs:
-		d.write(t, "exportfs.sh", exportfsFunctions+"touch $d/../started; while ! [ -e $d/../go ]; do sleep 0.01; done; honest\n")
-		started, goOn := d.path("../started"), d.path("../go")
+		d.Write(t, "exportfs.sh", exportfsFunctions+"touch $d/../started; while ! [ -e $d/../go ]; do sleep 0.01; done; honest\n")
+		started, goOn := d.Path("../started"), d.Path("../go")
 		t.Cleanup(func() {
 			for _, path := range []string{started, goOn} {
 				if err := os.Remove(path); err != nil {
@@ -275,11 +277,11 @@ func (d *disk) begin(t *testing.T, m moment, under []string) *underWay {
 				t.Error(err)
 			}
 		}
-		ready = func() bool { return exists(started) }
+		ready = func() bool { return commandtest.Exists(started) }
 	}
-	command := slices.Concat(under, []string{program}, d.commandLine("apply")[1:])
+	command := slices.Concat(under, []string{program}, d.CommandLine("apply")[1:])
 	r.cmd = exec.Command(command[0], command[1:]...)
-	r.cmd.Env = d.env
+	r.cmd.Env = d.Env
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var writers [2]*os.File
 	for i := range writers {
@@ -305,7 +307,7 @@ func (d *disk) begin(t *testing.T, m moment, under []string) *underWay {
 }
 
 // end waits for the end of the run.
-func (r *underWay) end(t *testing.T) ran {
+func (r *underWay) end(t *testing.T) commandtest.Ran {
 	t.Helper()
 	var texts [2]string
 	for i, file := range r.readers {
@@ -320,13 +322,5 @@ func (r *underWay) end(t *testing.T) ran {
 			t.Fatal(err)
 		}
 	}
-	return ran{r.cmd.ProcessState.ExitCode(), texts[0], texts[1]}
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		panic(err)
-	}
-	return err == nil
+	return commandtest.Ran{Status: r.cmd.ProcessState.ExitCode(), Stdout: texts[0], Stderr: texts[1]}
 }

@@ -1,4 +1,4 @@
-package command
+package faulttest
 
 import (
 	"bytes"
@@ -9,7 +9,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +22,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"nfs-exportd/command"
+	"nfs-exportd/command/commandtest"
 	"nfs-exportd/keystone/keystonetest"
 )
 
@@ -90,27 +91,27 @@ func diskRows() []diskRow {
 	return []diskRow{
 		// The directory of the exports file.
 		{
-			failureRow: failureRow{"the file system of the exports file is full", exitCannotWrite, "no space left on device: make room on the file system of ", free},
+			failureRow: failureRow{"the file system of the exports file is full", command.ExitCannotWrite, "no space left on device: make room on the file system of ", free},
 			check:      true,
 			needs:      "mounts",
 			make: func(t *testing.T, w *world) {
 				w.mount(t, "exports.d", "size=64k")
-				fill(t, w.path("exports.d/filler"))
+				fill(t, w.Path("exports.d/filler"))
 			},
 		},
 		{
-			failureRow: failureRow{"the file system of the exports file fills up in the middle of the write", exitCannotWrite, "no space left on device: make room on the file system of ", free},
+			failureRow: failureRow{"the file system of the exports file fills up in the middle of the write", command.ExitCannotWrite, "no space left on device: make room on the file system of ", free},
 			needs:      "mounts",
 			// One page has the old file, and the new one needs two.
 			make: func(t *testing.T, w *world) { w.mount(t, "exports.d", "size=8k") },
 		},
 		{
-			failureRow: failureRow{"the file system of the exports file has no inodes left", exitCannotWrite, "no space left on device: make room on the file system of ", free},
+			failureRow: failureRow{"the file system of the exports file has no inodes left", command.ExitCannotWrite, "no space left on device: make room on the file system of ", free},
 			needs:      "mounts",
 			make:       func(t *testing.T, w *world) { w.mount(t, "exports.d", "nr_inodes=3") },
 		},
 		{
-			failureRow: failureRow{"the file system of the exports file is read-only", exitCannotWrite, "read-only file system: make the file system of ", "Mend the file system (the kernel log tells why it is read-only), or mount it writable."},
+			failureRow: failureRow{"the file system of the exports file is read-only", command.ExitCannotWrite, "read-only file system: make the file system of ", "Mend the file system (the kernel log tells why it is read-only), or mount it writable."},
 			check:      true,
 			needs:      "mounts",
 			make: func(t *testing.T, w *world) {
@@ -119,50 +120,50 @@ func diskRows() []diskRow {
 			},
 		},
 		{
-			failureRow: failureRow{"the file system of the exports file becomes read-only during the run", exitCannotWrite, "read-only file system: make the file system of ", "Mend the file system (the kernel log tells why it is read-only), or mount it writable."},
+			failureRow: failureRow{"the file system of the exports file becomes read-only during the run", command.ExitCannotWrite, "read-only file system: make the file system of ", "Mend the file system (the kernel log tells why it is read-only), or mount it writable."},
 			needs:      "mounts",
 			make:       func(t *testing.T, w *world) { w.mount(t, "exports.d", "") },
 			during:     func(t *testing.T, w *world) { w.readOnly(t, "exports.d") },
 		},
 		{
-			failureRow: failureRow{"the directory of the exports file is a file system of its own", exitOK, "", "Nothing."},
+			failureRow: failureRow{"the directory of the exports file is a file system of its own", command.ExitOK, "", "Nothing."},
 			needs:      "mounts",
 			make:       func(t *testing.T, w *world) { w.mount(t, "exports.d", "") },
 			file:       asWanted, table: asWanted,
 		},
 		{
-			failureRow: failureRow{"the directory of the exports file does not exist", exitCannotWrite, "no such file or directory: create the directory ", "Create it, or name another file with --exports-file."},
+			failureRow: failureRow{"the directory of the exports file does not exist", command.ExitCannotWrite, "no such file or directory: create the directory ", "Create it, or name another file with --exports-file."},
 			make: func(t *testing.T, w *world) {
 				w.rename(t, "exports.d", "away")
 			},
 		},
 		{
-			failureRow: failureRow{"a file is in the place of the directory", exitCannotWrite, "not a directory: see what is in the place of the directory ", away},
+			failureRow: failureRow{"a file is in the place of the directory", command.ExitCannotWrite, "not a directory: see what is in the place of the directory ", away},
 			plan:       true,
 			make: func(t *testing.T, w *world) {
 				w.rename(t, "exports.d", "away")
-				w.write(t, "exports.d", "")
+				w.Write(t, "exports.d", "")
 			},
 		},
 		{
-			failureRow: failureRow{"the directory of the exports file is immutable", exitCannotWrite, "operation not permitted: run as root; if this is root, see with lsattr", "Take the attribute away with chattr -i."},
+			failureRow: failureRow{"the directory of the exports file is immutable", command.ExitCannotWrite, "operation not permitted: run as root; if this is root, see with lsattr", "Take the attribute away with chattr -i."},
 			check:      true,
 			needs:      "immutable",
 			make:       func(t *testing.T, w *world) { w.attribute(t, "exports.d", unix.STATX_ATTR_IMMUTABLE) },
 		},
 		{
-			failureRow: failureRow{"a user without the right to write to the directory runs it", exitCannotWrite, "permission denied: run as root, or give this user the right to it in ", rights},
+			failureRow: failureRow{"a user without the right to write to the directory runs it", command.ExitCannotWrite, "permission denied: run as root, or give this user the right to it in ", rights},
 			nobody:     true,
 		},
 		{
-			failureRow: failureRow{"a user who may write to the directory, but does not own the exports file, runs it", exitCannotWrite, "cannot keep the owner of ", rights},
+			failureRow: failureRow{"a user who may write to the directory, but does not own the exports file, runs it", command.ExitCannotWrite, "cannot keep the owner of ", rights},
 			nobody:     true,
 			args:       []string{"--etab", "$d/state/etab"},
 			make: func(t *testing.T, w *world) {
 				w.mkdir(t, "state")
-				w.write(t, "state/etab", w.before["etab"])
+				w.Write(t, "state/etab", w.Before["etab"])
 				for path, mode := range map[string]fs.FileMode{"exports.d": 0o777, "state": 0o777, lock: 0o644} {
-					if err := os.Chmod(w.path(path), mode); err != nil {
+					if err := os.Chmod(w.Path(path), mode); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -171,7 +172,7 @@ func diskRows() []diskRow {
 
 		// The exports file.
 		{
-			failureRow: failureRow{"the exports file is a symbolic link", exitCannotWrite, "it is not a regular file: see what it is, move it away", away},
+			failureRow: failureRow{"the exports file is a symbolic link", command.ExitCannotWrite, "it is not a regular file: see what it is, move it away", away},
 			plan:       true,
 			make: func(t *testing.T, w *world) {
 				w.rename(t, exports, "elsewhere")
@@ -179,82 +180,82 @@ func diskRows() []diskRow {
 			},
 		},
 		{
-			failureRow: failureRow{"the exports file is a symbolic link to nothing", exitCannotWrite, "it is not a regular file: see what it is, move it away", away},
+			failureRow: failureRow{"the exports file is a symbolic link to nothing", command.ExitCannotWrite, "it is not a regular file: see what it is, move it away", away},
 			plan:       true,
 			make:       func(t *testing.T, w *world) { w.symlink(t, "nowhere", exports) },
 		},
 		{
-			failureRow: failureRow{"the exports file is a symbolic link to a directory", exitCannotWrite, "it is not a regular file: see what it is, move it away", away},
+			failureRow: failureRow{"the exports file is a symbolic link to a directory", command.ExitCannotWrite, "it is not a regular file: see what it is, move it away", away},
 			plan:       true,
 			make:       func(t *testing.T, w *world) { w.symlink(t, "..", exports) },
 		},
 		{
-			failureRow: failureRow{"the exports file is a directory", exitCannotWrite, "it is not a regular file: see what it is, move it away", away},
+			failureRow: failureRow{"the exports file is a directory", command.ExitCannotWrite, "it is not a regular file: see what it is, move it away", away},
 			plan:       true,
 			make:       func(t *testing.T, w *world) { w.mkdir(t, exports) },
 		},
 		{
-			failureRow: failureRow{"the exports file is a FIFO", exitCannotWrite, "it is not a regular file: see what it is, move it away", away},
+			failureRow: failureRow{"the exports file is a FIFO", command.ExitCannotWrite, "it is not a regular file: see what it is, move it away", away},
 			plan:       true,
 			make:       func(t *testing.T, w *world) { w.fifo(t, exports) },
 		},
 		{
-			failureRow: failureRow{"the exports file is a socket", exitCannotWrite, "it is not a regular file: see what it is, move it away", away},
+			failureRow: failureRow{"the exports file is a socket", command.ExitCannotWrite, "it is not a regular file: see what it is, move it away", away},
 			plan:       true,
 			make:       func(t *testing.T, w *world) { w.socket(t, exports) },
 		},
 		{
-			failureRow: failureRow{"the exports file is a device", exitCannotWrite, "it is not a regular file: see what it is, move it away", away},
+			failureRow: failureRow{"the exports file is a device", command.ExitCannotWrite, "it is not a regular file: see what it is, move it away", away},
 			plan:       true,
 			needs:      "mounts",
 			make: func(t *testing.T, w *world) {
-				if err := syscall.Mount("/dev/zero", w.path(exports), "", syscall.MS_BIND, ""); err != nil {
+				if err := syscall.Mount("/dev/zero", w.Path(exports), "", syscall.MS_BIND, ""); err != nil {
 					t.Fatal(err)
 				}
 				t.Cleanup(func() { w.unmount(t, exports) })
 			},
 		},
 		{
-			failureRow: failureRow{"the exports file is immutable", exitCannotWrite, "operation not permitted: run as root; if this is root, see with lsattr", "Take the attribute away with chattr -i."},
+			failureRow: failureRow{"the exports file is immutable", command.ExitCannotWrite, "operation not permitted: run as root; if this is root, see with lsattr", "Take the attribute away with chattr -i."},
 			check:      true,
 			needs:      "immutable",
 			make:       func(t *testing.T, w *world) { w.attribute(t, exports, unix.STATX_ATTR_IMMUTABLE) },
 		},
 		{
-			failureRow: failureRow{"the exports file is append-only", exitCannotWrite, "operation not permitted: run as root; if this is root, see with lsattr", "Take the attribute away with chattr -a."},
+			failureRow: failureRow{"the exports file is append-only", command.ExitCannotWrite, "operation not permitted: run as root; if this is root, see with lsattr", "Take the attribute away with chattr -a."},
 			check:      true,
 			needs:      "immutable",
 			make:       func(t *testing.T, w *world) { w.attribute(t, exports, unix.STATX_ATTR_APPEND) },
 		},
 		{
-			failureRow: failureRow{"the exports file cannot be read by the user who runs it", exitCannotWrite, "permission denied: run as root, or give this user the right to it in ", rights},
+			failureRow: failureRow{"the exports file cannot be read by the user who runs it", command.ExitCannotWrite, "permission denied: run as root, or give this user the right to it in ", rights},
 			plan:       true,
 			nobody:     true,
 			make: func(t *testing.T, w *world) {
-				if err := errors.Join(os.Chmod(w.path(exports), 0o600), os.Chmod(w.path(lock), 0o644)); err != nil {
+				if err := errors.Join(os.Chmod(w.Path(exports), 0o600), os.Chmod(w.Path(lock), 0o644)); err != nil {
 					t.Fatal(err)
 				}
 			},
 		},
 		{
-			failureRow: failureRow{"the exports file is far larger than one that exportfs could work with", exitCannotWrite, "it is larger than 64 MiB: see what it is, and move it away", away},
+			failureRow: failureRow{"the exports file is far larger than one that exportfs could work with", command.ExitCannotWrite, "it is larger than 64 MiB: see what it is, and move it away", away},
 			plan:       true,
 			make: func(t *testing.T, w *world) {
-				if err := os.Truncate(w.path(exports), 64<<20+1); err != nil {
+				if err := os.Truncate(w.Path(exports), 64<<20+1); err != nil {
 					t.Fatal(err)
 				}
 			},
 		},
 		{
-			failureRow: failureRow{"the exports file would become larger than the process may make a file", exitCannotWrite, "file too large: raise the limit for the size of a file (ulimit -f", "Raise the limit (in systemd LimitFSIZE=)."},
+			failureRow: failureRow{"the exports file would become larger than the process may make a file", command.ExitCannotWrite, "file too large: raise the limit for the size of a file (ulimit -f", "Raise the limit (in systemd LimitFSIZE=)."},
 			under:      []string{"prlimit", "--fsize=4096:4096"},
 		},
 
 		// The lock.
 		{
-			failureRow: failureRow{"another run holds the lock", exitTemporary, "another run holds the lock ", "Let it finish; the next run does what is left."},
+			failureRow: failureRow{"another run holds the lock", command.ExitTemporary, "another run holds the lock ", "Let it finish; the next run does what is left."},
 			make: func(t *testing.T, w *world) {
-				file, err := os.Open(w.path(lock))
+				file, err := os.Open(w.Path(lock))
 				if err == nil {
 					err = unix.Flock(int(file.Fd()), unix.LOCK_EX)
 				}
@@ -265,27 +266,27 @@ func diskRows() []diskRow {
 			},
 		},
 		{
-			failureRow: failureRow{"the lock is a symbolic link", exitCannotWrite, "cannot lock ", away},
+			failureRow: failureRow{"the lock is a symbolic link", command.ExitCannotWrite, "cannot lock ", away},
 			make:       func(t *testing.T, w *world) { w.symlink(t, "nowhere", lock) },
 		},
 		{
-			failureRow: failureRow{"the lock is a directory", exitCannotWrite, "is a directory: see what it is, move it away", away},
+			failureRow: failureRow{"the lock is a directory", command.ExitCannotWrite, "is a directory: see what it is, move it away", away},
 			make:       func(t *testing.T, w *world) { w.mkdir(t, lock) },
 		},
 		{
-			failureRow: failureRow{"the lock is a FIFO", exitOK, "", "Nothing: it does as well."},
+			failureRow: failureRow{"the lock is a FIFO", command.ExitOK, "", "Nothing: it does as well."},
 			make:       func(t *testing.T, w *world) { w.fifo(t, lock) },
 			file:       asWanted, table: asWanted,
 		},
 		{
-			failureRow: failureRow{"the lock is a socket", exitCannotWrite, "no such device or address: see what it is, move it away", away},
+			failureRow: failureRow{"the lock is a socket", command.ExitCannotWrite, "no such device or address: see what it is, move it away", away},
 			make:       func(t *testing.T, w *world) { w.socket(t, lock) },
 		},
 		{
-			failureRow: failureRow{"the lock cannot be opened by the user who runs it", exitCannotWrite, "permission denied: run as root, or give this user the right to it in ", rights},
+			failureRow: failureRow{"the lock cannot be opened by the user who runs it", command.ExitCannotWrite, "permission denied: run as root, or give this user the right to it in ", rights},
 			nobody:     true,
 			make: func(t *testing.T, w *world) {
-				if err := errors.Join(os.Chmod(w.path("exports.d"), 0o777), os.Chmod(w.path(lock), 0o600)); err != nil {
+				if err := errors.Join(os.Chmod(w.Path("exports.d"), 0o777), os.Chmod(w.Path(lock), 0o600)); err != nil {
 					t.Fatal(err)
 				}
 			},
@@ -293,136 +294,136 @@ func diskRows() []diskRow {
 
 		// Somebody else writes, too.
 		{
-			failureRow: failureRow{"the exports file was written to during the run", exitTemporary, "the file changed during the run; nothing was changed: see who else writes to it", again},
-			during:     func(t *testing.T, w *world) { w.write(t, exports, "# other\n") },
+			failureRow: failureRow{"the exports file was written to during the run", command.ExitTemporary, "the file changed during the run; nothing was changed: see who else writes to it", again},
+			during:     func(t *testing.T, w *world) { w.Write(t, exports, "# other\n") },
 		},
 		{
-			failureRow: failureRow{"the exports file was replaced during the run, by one with the same text", exitTemporary, "the file changed during the run; nothing was changed: see who else writes to it", again},
+			failureRow: failureRow{"the exports file was replaced during the run, by one with the same text", command.ExitTemporary, "the file changed during the run; nothing was changed: see who else writes to it", again},
 			during: func(t *testing.T, w *world) {
-				w.write(t, "copy", w.before[exports])
+				w.Write(t, "copy", w.Before[exports])
 				w.rename(t, "copy", exports)
 			},
 		},
 		{
-			failureRow: failureRow{"the exports file was deleted during the run", exitTemporary, "the file changed during the run; nothing was changed: see who else writes to it", again},
+			failureRow: failureRow{"the exports file was deleted during the run", command.ExitTemporary, "the file changed during the run; nothing was changed: see who else writes to it", again},
 			during:     func(t *testing.T, w *world) { w.remove(t, exports) },
 		},
 		{
-			failureRow: failureRow{"the exports file was created during the run", exitTemporary, "the file changed during the run; nothing was changed: see who else writes to it", again},
+			failureRow: failureRow{"the exports file was created during the run", command.ExitTemporary, "the file changed during the run; nothing was changed: see who else writes to it", again},
 			make:       func(t *testing.T, w *world) { w.remove(t, exports) },
-			during:     func(t *testing.T, w *world) { w.write(t, exports, "") },
+			during:     func(t *testing.T, w *world) { w.Write(t, exports, "") },
 		},
 		{
-			failureRow: failureRow{"the mode of the exports file was changed during the run", exitTemporary, "the file changed during the run; nothing was changed: see who else writes to it", again},
+			failureRow: failureRow{"the mode of the exports file was changed during the run", command.ExitTemporary, "the file changed during the run; nothing was changed: see who else writes to it", again},
 			during: func(t *testing.T, w *world) {
-				if err := os.Chmod(w.path(exports), 0o600); err != nil {
+				if err := os.Chmod(w.Path(exports), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			},
 		},
 		{
-			failureRow: failureRow{"the exports file became a FIFO during the run", exitCannotWrite, "it is not a regular file: see what it is, move it away", away},
+			failureRow: failureRow{"the exports file became a FIFO during the run", command.ExitCannotWrite, "it is not a regular file: see what it is, move it away", away},
 			during:     func(t *testing.T, w *world) { w.fifo(t, exports) },
 		},
 		{
-			failureRow: failureRow{"another exports file appeared during the run", exitTemporary, "the file changed during the run; nothing was changed: see who else writes to it", again},
-			during:     func(t *testing.T, w *world) { w.write(t, "exports.d/other.exports", "/srv 10.9.9.9(ro)\n") },
+			failureRow: failureRow{"another exports file appeared during the run", command.ExitTemporary, "the file changed during the run; nothing was changed: see who else writes to it", again},
+			during:     func(t *testing.T, w *world) { w.Write(t, "exports.d/other.exports", "/srv 10.9.9.9(ro)\n") },
 		},
 		{
-			failureRow: failureRow{"another exports file was changed during the run", exitTemporary, "the file changed during the run; nothing was changed: see who else writes to it", again},
-			make:       func(t *testing.T, w *world) { w.write(t, "exports", "/srv 10.9.9.9(ro)\n") },
-			during:     func(t *testing.T, w *world) { w.write(t, "exports", "/srv 10.9.9.9(rw)\n") },
+			failureRow: failureRow{"another exports file was changed during the run", command.ExitTemporary, "the file changed during the run; nothing was changed: see who else writes to it", again},
+			make:       func(t *testing.T, w *world) { w.Write(t, "exports", "/srv 10.9.9.9(ro)\n") },
+			during:     func(t *testing.T, w *world) { w.Write(t, "exports", "/srv 10.9.9.9(rw)\n") },
 		},
 		{
-			failureRow: failureRow{"another exports file was deleted during the run", exitTemporary, "the file changed during the run; nothing was changed: see who else writes to it", again},
-			make:       func(t *testing.T, w *world) { w.write(t, "exports.d/other.exports", "/srv 10.9.9.9(ro)\n") },
+			failureRow: failureRow{"another exports file was deleted during the run", command.ExitTemporary, "the file changed during the run; nothing was changed: see who else writes to it", again},
+			make:       func(t *testing.T, w *world) { w.Write(t, "exports.d/other.exports", "/srv 10.9.9.9(ro)\n") },
 			during:     func(t *testing.T, w *world) { w.remove(t, "exports.d/other.exports") },
 		},
 
 		// The active table, before exportfs is run.
 		{
-			failureRow: failureRow{"the directory of the active table does not exist", exitCannotWrite, "no such file or directory: create the directory ", "Install the NFS server's tools, or name the table with --etab."},
+			failureRow: failureRow{"the directory of the active table does not exist", command.ExitCannotWrite, "no such file or directory: create the directory ", "Install the NFS server's tools, or name the table with --etab."},
 			args:       []string{"--etab", "$d/none/etab"},
 		},
 		{
-			failureRow: failureRow{"the active table is a directory", exitCannotWrite, "it is not a regular file: see what it is, move it away", away},
+			failureRow: failureRow{"the active table is a directory", command.ExitCannotWrite, "it is not a regular file: see what it is, move it away", away},
 			plan:       true,
 			make:       func(t *testing.T, w *world) { w.mkdir(t, "etab") },
 		},
 		{
-			failureRow: failureRow{"the active table is a FIFO", exitCannotWrite, "it is not a regular file: see what it is, move it away", away},
+			failureRow: failureRow{"the active table is a FIFO", command.ExitCannotWrite, "it is not a regular file: see what it is, move it away", away},
 			plan:       true,
 			make:       func(t *testing.T, w *world) { w.fifo(t, "etab") },
 		},
 		{
-			failureRow: failureRow{"the active table is far larger than any that rpc.mountd could work with", exitCannotWrite, "it is larger than 64 MiB: see what it is, and move it away", away},
+			failureRow: failureRow{"the active table is far larger than any that rpc.mountd could work with", command.ExitCannotWrite, "it is larger than 64 MiB: see what it is, and move it away", away},
 			plan:       true,
 			make: func(t *testing.T, w *world) {
-				if err := os.Truncate(w.path("etab"), 64<<20+1); err != nil {
+				if err := os.Truncate(w.Path("etab"), 64<<20+1); err != nil {
 					t.Fatal(err)
 				}
 			},
 		},
 		{
-			failureRow: failureRow{"the active table cannot be read by the user who runs it", exitCannotWrite, "permission denied: run as root, or give this user the right to it in ", rights},
+			failureRow: failureRow{"the active table cannot be read by the user who runs it", command.ExitCannotWrite, "permission denied: run as root, or give this user the right to it in ", rights},
 			plan:       true,
 			nobody:     true,
 			make: func(t *testing.T, w *world) {
-				if err := errors.Join(os.Chmod(w.path("etab"), 0o600), os.Chmod(w.path(lock), 0o644)); err != nil {
+				if err := errors.Join(os.Chmod(w.Path("etab"), 0o600), os.Chmod(w.Path(lock), 0o644)); err != nil {
 					t.Fatal(err)
 				}
 			},
 		},
 		{
-			failureRow: failureRow{"the file system of the active table is full", exitCannotWrite, "no space left on device: make room on the file system of ", free},
+			failureRow: failureRow{"the file system of the active table is full", command.ExitCannotWrite, "no space left on device: make room on the file system of ", free},
 			check:      true,
 			needs:      "mounts",
 			args:       []string{"--etab", "$d/state/etab"},
 			make: func(t *testing.T, w *world) {
 				w.mkdir(t, "state")
 				w.mount(t, "state", "size=64k")
-				w.write(t, "state/etab", w.before["etab"])
-				fill(t, w.path("state/filler"))
+				w.Write(t, "state/etab", w.Before["etab"])
+				fill(t, w.Path("state/filler"))
 			},
 		},
 
 		{
-			failureRow: failureRow{"the file system of the active table is read-only", exitCannotWrite, "state/etab: read-only file system: make the file system of ", "Mend the file system (the kernel log tells why it is read-only), or mount it writable."},
+			failureRow: failureRow{"the file system of the active table is read-only", command.ExitCannotWrite, "state/etab: read-only file system: make the file system of ", "Mend the file system (the kernel log tells why it is read-only), or mount it writable."},
 			check:      true,
 			needs:      "mounts",
 			args:       []string{"--etab", "$d/state/etab"},
 			make: func(t *testing.T, w *world) {
 				w.mkdir(t, "state")
 				w.mount(t, "state", "")
-				w.write(t, "state/etab", w.before["etab"])
+				w.Write(t, "state/etab", w.Before["etab"])
 				w.readOnly(t, "state")
 			},
 		},
 		{
-			failureRow: failureRow{"the active table is immutable", exitCannotWrite, "etab: operation not permitted: run as root; if this is root, see with lsattr", "Take the attribute away with chattr -i."},
+			failureRow: failureRow{"the active table is immutable", command.ExitCannotWrite, "etab: operation not permitted: run as root; if this is root, see with lsattr", "Take the attribute away with chattr -i."},
 			check:      true,
 			needs:      "immutable",
 			args:       []string{"--etab", "$d/exports.d/etab"},
 			make: func(t *testing.T, w *world) {
-				w.write(t, "exports.d/etab", w.before["etab"])
+				w.Write(t, "exports.d/etab", w.Before["etab"])
 				w.attribute(t, "exports.d/etab", unix.STATX_ATTR_IMMUTABLE)
 			},
 		},
 		{
-			failureRow: failureRow{"the lock of the active table is immutable", exitCannotWrite, ".etab.lock: operation not permitted: run as root; if this is root, see with lsattr", "Take the attribute away with chattr -i."},
+			failureRow: failureRow{"the lock of the active table is immutable", command.ExitCannotWrite, ".etab.lock: operation not permitted: run as root; if this is root, see with lsattr", "Take the attribute away with chattr -i."},
 			check:      true,
 			needs:      "immutable",
 			args:       []string{"--etab", "$d/exports.d/etab"},
 			make: func(t *testing.T, w *world) {
-				w.write(t, "exports.d/etab", w.before["etab"])
-				w.write(t, "exports.d/.etab.lock", "")
+				w.Write(t, "exports.d/etab", w.Before["etab"])
+				w.Write(t, "exports.d/.etab.lock", "")
 				w.attribute(t, "exports.d/.etab.lock", unix.STATX_ATTR_IMMUTABLE)
 			},
 		},
 
 		// exportfs.
 		{
-			failureRow: failureRow{"another exports file is a link to a FIFO, on which exportfs would wait for ever", exitCannotWrite, "other.exports: it is a FIFO, on which exportfs would wait for ever: see what it is, move it away, and run again", away},
+			failureRow: failureRow{"another exports file is a link to a FIFO, on which exportfs would wait for ever", command.ExitCannotWrite, "other.exports: it is a FIFO, on which exportfs would wait for ever: see what it is, move it away, and run again", away},
 			plan:       true,
 			check:      true,
 			make: func(t *testing.T, w *world) {
@@ -431,112 +432,112 @@ func diskRows() []diskRow {
 			},
 		},
 		{
-			failureRow: failureRow{"/etc/exports is a FIFO, on which exportfs would wait for ever", exitCannotWrite, "/exports: it is a FIFO, on which exportfs would wait for ever: see what it is, move it away, and run again", away},
+			failureRow: failureRow{"/etc/exports is a FIFO, on which exportfs would wait for ever", command.ExitCannotWrite, "/exports: it is a FIFO, on which exportfs would wait for ever: see what it is, move it away, and run again", away},
 			plan:       true,
 			check:      true,
 			make:       func(t *testing.T, w *world) { w.fifo(t, "exports") },
 		},
 		{
-			failureRow: failureRow{"exportfs is not installed", exitExportfs, "install the NFS server's tools (Debian: nfs-kernel-server), or name the program with --exportfs; nothing was changed", "Install it."},
+			failureRow: failureRow{"exportfs is not installed", command.ExitExportfs, "install the NFS server's tools (Debian: nfs-kernel-server), or name the program with --exportfs; nothing was changed", "Install it."},
 			make:       func(t *testing.T, w *world) { w.rename(t, "exportfs", "away") },
 		},
 		{
-			failureRow: failureRow{"exportfs is not executable", exitExportfs, "permission denied: see that it is a program that this user may run; nothing was changed", "See what was installed; dpkg --verify tells whether it is the package's."},
+			failureRow: failureRow{"exportfs is not executable", command.ExitExportfs, "permission denied: see that it is a program that this user may run; nothing was changed", "See what was installed; dpkg --verify tells whether it is the package's."},
 			make: func(t *testing.T, w *world) {
 				w.rename(t, "exportfs", "away")
-				w.write(t, "exportfs", "")
+				w.Write(t, "exportfs", "")
 			},
 		},
 		{
-			failureRow: failureRow{"exportfs is a directory", exitExportfs, "is a directory: see that it is a program that this user may run; nothing was changed", "See what --exportfs names."},
+			failureRow: failureRow{"exportfs is a directory", command.ExitExportfs, "is a directory: see that it is a program that this user may run; nothing was changed", "See what --exportfs names."},
 			make: func(t *testing.T, w *world) {
 				w.rename(t, "exportfs", "away")
 				w.mkdir(t, "exportfs")
 			},
 		},
 		{
-			failureRow: failureRow{"exportfs is a script whose interpreter does not exist", exitExportfs, "the interpreter that its first line names is not", "Correct its first line."},
+			failureRow: failureRow{"exportfs is a script whose interpreter does not exist", command.ExitExportfs, "the interpreter that its first line names is not", "Correct its first line."},
 			make:       func(t *testing.T, w *world) { w.program(t, "exportfs", "#!/none/sh\n") },
 		},
 		{
-			failureRow: failureRow{"exportfs is not a program", exitExportfs, "exec format error: see that it is a program", "See what was installed; dpkg --verify tells whether it is the package's."},
+			failureRow: failureRow{"exportfs is not a program", command.ExitExportfs, "exec format error: see that it is a program", "See what was installed; dpkg --verify tells whether it is the package's."},
 			make:       func(t *testing.T, w *world) { w.program(t, "exportfs", "\x7fELF") },
 		},
 		{
-			failureRow: failureRow{"exportfs hangs, and a child of it has its output open", exitExportfs, "did not come to an end in time and was killed: see whether another exportfs hangs", "See with ps what hangs; a host name that does not resolve in another exports file is a usual cause."},
+			failureRow: failureRow{"exportfs hangs, and a child of it has its output open", command.ExitExportfs, "did not come to an end in time and was killed: see whether another exportfs hangs", "See with ps what hangs; a host name that does not resolve in another exports file is a usual cause."},
 			exportfs:   "trap '' TERM INT HUP; sleep 1000 & sleep 1000",
 			forGood:    true,
 			patience:   500 * time.Millisecond,
 		},
 		{
-			failureRow: failureRow{"exportfs does nothing and exits 0", exitExportfs, "and 50 more; exportfs ended with status 0 and said nothing; the exports file and the active table are as before: mend what exportfs speaks of", mend},
+			failureRow: failureRow{"exportfs does nothing and exits 0", command.ExitExportfs, "and 50 more; exportfs ended with status 0 and said nothing; the exports file and the active table are as before: mend what exportfs speaks of", mend},
 			exportfs:   "exit 0",
 		},
 		{
-			failureRow: failureRow{"exportfs fails", exitExportfs, "exportfs ended with status 1 and said: exportfs: cannot; the exports file and the active table are as before: mend what exportfs speaks of", mend},
+			failureRow: failureRow{"exportfs fails", command.ExitExportfs, "exportfs ended with status 1 and said: exportfs: cannot; the exports file and the active table are as before: mend what exportfs speaks of", mend},
 			exportfs:   "echo 'exportfs: cannot' >&2; exit 1",
 		},
 		{
-			failureRow: failureRow{"exportfs does everything and exits 1", exitOK, "exportfs ended with status 1 and said: exportfs: odd", "Nothing: the table is right. See what it complains of."},
+			failureRow: failureRow{"exportfs does everything and exits 1", command.ExitOK, "exportfs ended with status 1 and said: exportfs: odd", "Nothing: the table is right. See what it complains of."},
 			exportfs:   "honest; echo 'exportfs: odd' >&2; exit 1",
 			file:       asWanted, table: asWanted,
 		},
 		{
-			failureRow: failureRow{"exportfs writes a table that is cut in the middle of a line", exitExportfs, "the table ends in the middle of a line", "See whether the file system of the table is full."},
+			failureRow: failureRow{"exportfs writes a table that is cut in the middle of a line", command.ExitExportfs, "the table ends in the middle of a line", "See whether the file system of the table is full."},
 			exportfs:   "honest; truncate -s -5 $d/etab",
 		},
 		{
-			failureRow: failureRow{"exportfs writes half of the table", exitExportfs, "is missing; and ", "See whether the file system of the table is full."},
+			failureRow: failureRow{"exportfs writes half of the table", command.ExitExportfs, "is missing; and ", "See whether the file system of the table is full."},
 			exportfs:   "honest; head -n 20 $d/etab >$d/etab.new; mv $d/etab.new $d/etab",
 		},
 		{
-			failureRow: failureRow{"exportfs writes an empty table", exitExportfs, "is missing; and ", mend},
+			failureRow: failureRow{"exportfs writes an empty table", command.ExitExportfs, "is missing; and ", mend},
 			exportfs:   ">$d/etab",
 		},
 		{
-			failureRow: failureRow{"exportfs deletes the table", exitExportfs, "is missing; and ", mend},
+			failureRow: failureRow{"exportfs deletes the table", command.ExitExportfs, "is missing; and ", mend},
 			exportfs:   "rm $d/etab",
 		},
 		{
-			failureRow: failureRow{"exportfs makes something else of the table", exitExportfs, "etab: it is not a regular file", mend},
+			failureRow: failureRow{"exportfs makes something else of the table", command.ExitExportfs, "etab: it is not a regular file", mend},
 			exportfs:   "rm $d/etab; mkfifo $d/etab",
 		},
 		{
-			failureRow: failureRow{"exportfs exports a path to the world", exitExportfs, "/srv for * is there and no exports file asks for it", mend},
+			failureRow: failureRow{"exportfs exports a path to the world", command.ExitExportfs, "/srv for * is there and no exports file asks for it", mend},
 			exportfs:   `honest; printf '%s/srv\t*(rw)\n' "$d" >>$d/etab`,
 		},
 		{
-			failureRow: failureRow{"exportfs gives other options than those asked for", exitExportfs, " instead of rw,nohide", mend},
+			failureRow: failureRow{"exportfs gives other options than those asked for", command.ExitExportfs, " instead of rw,nohide", mend},
 			exportfs:   `honest; sed -i 's/(rw,/(ro,/' $d/etab`,
 		},
 		{
-			failureRow: failureRow{"exportfs is killed by a signal", exitExportfs, "exportfs was killed by a signal and said nothing; the exports file and the active table are as before", "See who killed it; the kernel log tells whether memory was short."},
+			failureRow: failureRow{"exportfs is killed by a signal", command.ExitExportfs, "exportfs was killed by a signal and said nothing; the exports file and the active table are as before", "See who killed it; the kernel log tells whether memory was short."},
 			exportfs:   "kill -TERM $$",
 		},
 		{
-			failureRow: failureRow{"exportfs writes without end to standard error", exitExportfs, "did not come to an end in time and was killed", mend},
+			failureRow: failureRow{"exportfs writes without end to standard error", command.ExitExportfs, "did not come to an end in time and was killed", mend},
 			exportfs:   "exec yes >&2",
 			forGood:    true,
 			patience:   200 * time.Millisecond,
 		},
 		{
-			failureRow: failureRow{"exportfs prints escape sequences", exitExportfs, `said: \x1b[2J\x07\xff\x00out`, mend},
+			failureRow: failureRow{"exportfs prints escape sequences", command.ExitExportfs, `said: \x1b[2J\x07\xff\x00out`, mend},
 			exportfs:   `printf '\033[2J\007\377\000'; echo out; env; exit 1`,
 		},
 
 		// The undoing.
 		{
-			failureRow: failureRow{"exportfs ruins the table, and does so again when the old exports file is back", exitExportfs, `the exports file is as before, but the active table is not, so clients may have lost access: run "exportfs -ra"`, "Run exportfs -ra, and compare exportfs -s with the exports files: clients may have lost access. The next run tries as well."},
+			failureRow: failureRow{"exportfs ruins the table, and does so again when the old exports file is back", command.ExitExportfs, `the exports file is as before, but the active table is not, so clients may have lost access: run "exportfs -ra"`, "Run exportfs -ra, and compare exportfs -s with the exports files: clients may have lost access. The next run tries as well."},
 			exportfs:   ">$d/etab", forGood: true,
 			table: asItLikes,
 		},
 		{
-			failureRow: failureRow{"exportfs makes a directory of the table", exitExportfs, "undoing it failed: cannot read ", "Move it away, run exportfs -ra, and compare exportfs -s with the exports files: clients may have lost access."},
+			failureRow: failureRow{"exportfs makes a directory of the table", command.ExitExportfs, "undoing it failed: cannot read ", "Move it away, run exportfs -ra, and compare exportfs -s with the exports files: clients may have lost access."},
 			exportfs:   "rm -f $d/etab; mkdir -p $d/etab", forGood: true,
 			table: asItLikes,
 		},
 		{
-			failureRow: failureRow{"exportfs fails, and the old exports file cannot be put back", exitExportfs, "THE NEW EXPORTS FILE IS STILL THERE: see why it cannot be put back", "Make its file system writable, and run again: the new exports file is right, but not active."},
+			failureRow: failureRow{"exportfs fails, and the old exports file cannot be put back", command.ExitExportfs, "THE NEW EXPORTS FILE IS STILL THERE: see why it cannot be put back", "Make its file system writable, and run again: the new exports file is right, but not active."},
 			exportfs:   "mount -o remount,bind,ro $d/exports.d; exit 1",
 			needs:      "mounts",
 			make:       func(t *testing.T, w *world) { w.mount(t, "exports.d", "") },
@@ -553,7 +554,7 @@ const insideDisk = "NFS_EXPORTD_TEST_INSIDE"
 func TestDisk(t *testing.T) {
 	mounts := os.Getenv(insideDisk) != ""
 	if !mounts {
-		ok, err := condition("namespaces")
+		ok, err := commandtest.Namespaces()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -597,7 +598,7 @@ func runInNamespaces(t *testing.T) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v="+fmt.Sprint(testing.Verbose()))
 	cmd.Args[0] = os.Args[0]
-	cmd.Env = append(os.Environ(), insideDisk+"="+fmt.Sprint(os.Geteuid()), noRaceSleep)
+	cmd.Env = append(os.Environ(), insideDisk+"="+fmt.Sprint(os.Geteuid()), commandtest.NoRaceSleep)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	if uid := os.Geteuid(); uid != 0 {
 		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
@@ -632,49 +633,49 @@ func newDisk(t *testing.T, w *world) *disk {
 	}
 	// Other users must come in, and what exportfs does is in a file that it
 	// reads: a program that this process writes could not be run at once.
-	if err := os.Chmod(filepath.Dir(w.dir), 0o755); err != nil {
+	if err := os.Chmod(filepath.Dir(w.Dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	w.program(t, "exportfs", fmt.Sprintf("#!/bin/sh\nd=%s\n. $d/exportfs.sh\n", w.dir))
-	w.write(t, "exportfs.sh", exportfsFunctions+"honest\n")
+	w.program(t, "exportfs", fmt.Sprintf("#!/bin/sh\nd=%s\n. $d/exportfs.sh\n", w.Dir))
+	w.Write(t, "exportfs.sh", exportfsFunctions+"honest\n")
 	instances := "instances:\n"
 	for i := range wantedGrants {
 		instances += fmt.Sprintf("  n%d: {project: tools, addresses: {lan: [10.0.2.%d]}}\n", i, i+1)
 	}
-	if err := keystonetest.Load(w.cloud.Cloud, []byte(instances)); err != nil {
+	if err := keystonetest.Load(w.Cloud.Cloud, []byte(instances)); err != nil {
 		t.Fatal(err)
 	}
-	w.before = w.files(t)
-	if got := d.start(t, diskRow{}, "apply"); got.status != 0 || got.stderr != "" {
-		t.Fatalf("nothing is wrong and apply ends with %d:\n%s", got.status, got.stderr)
+	w.Before = w.Files(t)
+	if got := d.start(t, diskRow{}, "apply"); got.Status != 0 || got.Stderr != "" {
+		t.Fatalf("nothing is wrong and apply ends with %d:\n%s", got.Status, got.Stderr)
 	}
-	d.wanted = w.files(t)
+	d.wanted = w.Files(t)
 	d.reset(t)
 	return d
 }
 
 // reset makes all files as they were at first.
 func (d *disk) reset(t *testing.T) {
-	d.cloud.Heal()
-	entries, err := os.ReadDir(d.dir)
+	d.Cloud.Heal()
+	entries, err := os.ReadDir(d.Dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, entry := range entries {
 		if name := entry.Name(); name != "mounts.yaml" && name != "srv" {
-			if err := os.RemoveAll(d.path(name)); err != nil {
+			if err := os.RemoveAll(d.Path(name)); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	d.mkdir(t, "exports.d")
-	for name, text := range d.before {
+	for name, text := range d.Before {
 		if name != "exportfs" {
-			d.write(t, name, text)
+			d.Write(t, name, text)
 		}
 	}
-	d.write(t, "exports.d/.nfs-exportd.exports.lock", "")
-	d.program(t, "exportfs", d.before["exportfs"])
+	d.Write(t, "exports.d/.nfs-exportd.exports.lock", "")
+	d.program(t, "exportfs", d.Before["exportfs"])
 }
 
 // try makes one fault and looks at what plan and apply make of it.
@@ -685,23 +686,23 @@ func (d *disk) try(t *testing.T, row diskRow) {
 		if !row.forGood {
 			script = "grep -q 10.0.2. $d/exports.d/nfs-exportd.exports || { honest; exit; }\n" + script
 		}
-		d.write(t, "exportfs.sh", exportfsFunctions+script+"\n")
+		d.Write(t, "exportfs.sh", exportfsFunctions+script+"\n")
 	}
 	if row.make != nil {
 		row.make(t, d.world)
 	}
 	want := d.look(t)
 	got := d.start(t, row, "plan")
-	if status := map[bool]int{true: row.Status}[row.plan]; got.status != status {
-		t.Errorf("plan: exit status %d, want %d", got.status, status)
+	if status := map[bool]int{true: row.Status}[row.plan]; got.Status != status {
+		t.Errorf("plan: exit status %d, want %d", got.Status, status)
 	}
 	if row.plan {
 		d.says(t, row, got)
 	}
 	if row.check {
 		got := d.start(t, row, "check")
-		if got.status != row.Status {
-			t.Errorf("check: exit status %d, want %d", got.status, row.Status)
+		if got.Status != row.Status {
+			t.Errorf("check: exit status %d, want %d", got.Status, row.Status)
 		}
 		d.says(t, row, got)
 	}
@@ -711,7 +712,7 @@ func (d *disk) try(t *testing.T, row diskRow) {
 
 	if row.during != nil {
 		var once sync.Once
-		d.cloud.Inject(keystonetest.Fault{Kind: keystonetest.Instances, Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		d.Cloud.Inject(keystonetest.Fault{Kind: keystonetest.Instances, Do: func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
 			once.Do(func() {
 				row.during(t, d.world)
 				want = d.look(t)
@@ -720,8 +721,8 @@ func (d *disk) try(t *testing.T, row diskRow) {
 		}})
 	}
 	got = d.start(t, row, "apply")
-	if got.status != row.Status {
-		t.Errorf("apply: exit status %d, want %d", got.status, row.Status)
+	if got.Status != row.Status {
+		t.Errorf("apply: exit status %d, want %d", got.Status, row.Status)
 	}
 	d.says(t, row, got)
 	now := d.look(t)
@@ -740,40 +741,40 @@ func (d *disk) try(t *testing.T, row diskRow) {
 }
 
 // says checks what the operator gets to read.
-func (d *disk) says(t *testing.T, row diskRow, got ran) {
+func (d *disk) says(t *testing.T, row diskRow, got commandtest.Ran) {
 	t.Helper()
-	if !strings.Contains(got.stderr, row.Says) {
-		t.Errorf("does not say %q, but:\n%s", row.Says, got.stderr)
+	if !strings.Contains(got.Stderr, row.Says) {
+		t.Errorf("does not say %q, but:\n%s", row.Says, got.Stderr)
 	}
-	if n := strings.Count(got.stderr, "nfs-exportd: error: "); n != min(got.status, 1) {
-		t.Errorf("exit status %d and %d errors:\n%s", got.status, n, got.stderr)
+	if n := strings.Count(got.Stderr, "nfs-exportd: error: "); n != min(got.Status, 1) {
+		t.Errorf("exit status %d and %d errors:\n%s", got.Status, n, got.Stderr)
 	}
-	for _, c := range got.stderr {
+	for _, c := range got.Stderr {
 		if c != '\n' && (c < ' ' || c > '~') {
-			t.Errorf("raw %q in:\n%s", c, got.stderr)
+			t.Errorf("raw %q in:\n%s", c, got.Stderr)
 			break
 		}
 	}
-	if len(got.stderr) > 64<<10 {
-		t.Errorf("%d bytes on standard error", len(got.stderr))
+	if len(got.Stderr) > 64<<10 {
+		t.Errorf("%d bytes on standard error", len(got.Stderr))
 	}
-	for _, secret := range append(d.cloud.Tokens(), password) {
-		if strings.Contains(got.stderr, secret) {
-			t.Errorf("%q is in the log:\n%s", secret, got.stderr)
+	for _, secret := range append(d.Cloud.Tokens(), commandtest.Password) {
+		if strings.Contains(got.Stderr, secret) {
+			t.Errorf("%q is in the log:\n%s", secret, got.Stderr)
 		}
 	}
-	t.Log(strings.TrimSuffix(got.stderr, "\n"))
+	t.Log(strings.TrimSuffix(got.Stderr, "\n"))
 }
 
 // start runs plan or apply, which must come to an end.
-func (d *disk) start(t *testing.T, row diskRow, command string) ran {
+func (d *disk) start(t *testing.T, row diskRow, command string) commandtest.Ran {
 	t.Helper()
-	args := d.commandLine(command)
+	args := d.CommandLine(command)
 	if command == "apply" {
 		args = append(args, "--lock-timeout", "0s")
 	}
 	for _, arg := range row.args {
-		args = append(args, strings.ReplaceAll(arg, "$d", d.dir))
+		args = append(args, strings.ReplaceAll(arg, "$d", d.Dir))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -781,32 +782,21 @@ func (d *disk) start(t *testing.T, row diskRow, command string) ran {
 		return d.process(ctx, t, row, args)
 	}
 	var stdout, stderr bytes.Buffer
-	a := App{
-		Stdout: &stdout, Stderr: &stderr, Now: time.Now, Lookup: testLookup, Patience: row.patience,
-		Getenv: func(name string) string {
-			for _, pair := range d.env {
-				if value, ok := strings.CutPrefix(pair, name+"="); ok {
-					return value
-				}
-			}
-			return ""
-		},
-		Local: func() ([]netip.Addr, error) { return nil, nil },
-		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
-	}
+	a := commandtest.App(d.Env, &stdout, &stderr)
+	a.Patience = row.patience
 	ended := make(chan int, 1)
 	go func() { ended <- a.Run(ctx, args) }()
 	select {
 	case status := <-ended:
-		return ran{status, stdout.String(), stderr.String()}
+		return commandtest.Ran{Status: status, Stdout: stdout.String(), Stderr: stderr.String()}
 	case <-ctx.Done():
 		t.Fatalf("%s hangs", command)
-		return ran{}
+		return commandtest.Ran{}
 	}
 }
 
 // process runs the program as a process of its own.
-func (d *disk) process(ctx context.Context, t *testing.T, row diskRow, args []string) ran {
+func (d *disk) process(ctx context.Context, t *testing.T, row diskRow, args []string) commandtest.Ran {
 	t.Helper()
 	program, err := exec.LookPath("nfs-exportd")
 	if err != nil {
@@ -824,14 +814,14 @@ func (d *disk) process(ctx context.Context, t *testing.T, row diskRow, args []st
 		cmd.Path, cmd.ExtraFiles = "/proc/self/fd/3", []*os.File{file}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	}
-	cmd.Env = d.env
+	cmd.Env = d.Env
 	cmd.Dir = "/"
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); cmd.ProcessState == nil || ctx.Err() != nil {
 		t.Fatal(err, ctx.Err())
 	}
-	return ran{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+	return commandtest.Ran{Status: cmd.ProcessState.ExitCode(), Stdout: stdout.String(), Stderr: stderr.String()}
 }
 
 // look gives all that is in the directory of the world: mode, and text or what
@@ -839,7 +829,7 @@ func (d *disk) process(ctx context.Context, t *testing.T, row diskRow, args []st
 func (d *disk) look(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}
-	err := filepath.WalkDir(d.dir, func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir(d.Dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -847,7 +837,7 @@ func (d *disk) look(t *testing.T) map[string]string {
 		if err != nil {
 			return err
 		}
-		name := strings.TrimPrefix(strings.TrimPrefix(path, d.dir), "/")
+		name := strings.TrimPrefix(strings.TrimPrefix(path, d.Dir), "/")
 		found[name] = info.Mode().String()
 		switch {
 		case info.Mode()&fs.ModeSymlink != 0:
@@ -872,7 +862,7 @@ func (d *disk) look(t *testing.T) map[string]string {
 // mount puts a tmpfs over a directory, with the same files.
 func (w *world) mount(t *testing.T, name, options string) {
 	t.Helper()
-	dir := w.path(name)
+	dir := w.Path(name)
 	files := map[string][]byte{}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -896,14 +886,14 @@ func (w *world) mount(t *testing.T, name, options string) {
 
 func (w *world) unmount(t *testing.T, name string) {
 	t.Helper()
-	if err := syscall.Unmount(w.path(name), unix.MNT_DETACH); err != nil {
+	if err := syscall.Unmount(w.Path(name), unix.MNT_DETACH); err != nil {
 		t.Error(err)
 	}
 }
 
 func (w *world) readOnly(t *testing.T, name string) {
 	t.Helper()
-	if err := syscall.Mount("", w.path(name), "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+	if err := syscall.Mount("", w.Path(name), "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -930,7 +920,7 @@ func (w *world) attribute(t *testing.T, name string, attribute int) {
 }
 
 func (w *world) setAttribute(name string, attribute int, on bool) error {
-	file, err := os.Open(w.path(name))
+	file, err := os.Open(w.Path(name))
 	if err != nil {
 		return err
 	}
@@ -967,7 +957,7 @@ func fill(t *testing.T, path string) {
 func (w *world) program(t *testing.T, name, text string) {
 	t.Helper()
 	w.remove(t, name)
-	cmd := exec.Command("sh", "-c", `cat >"$1" && chmod 755 "$1"`, "sh", w.path(name))
+	cmd := exec.Command("sh", "-c", `cat >"$1" && chmod 755 "$1"`, "sh", w.Path(name))
 	cmd.Stdin = strings.NewReader(text)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -979,7 +969,7 @@ func (w *world) program(t *testing.T, name, text string) {
 func (w *world) symlink(t *testing.T, target, name string) {
 	t.Helper()
 	w.remove(t, name)
-	if err := os.Symlink(target, w.path(name)); err != nil {
+	if err := os.Symlink(target, w.Path(name)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -987,7 +977,7 @@ func (w *world) symlink(t *testing.T, target, name string) {
 func (w *world) mkdir(t *testing.T, name string) {
 	t.Helper()
 	w.remove(t, name)
-	if err := os.Mkdir(w.path(name), 0o755); err != nil {
+	if err := os.Mkdir(w.Path(name), 0o755); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -995,7 +985,7 @@ func (w *world) mkdir(t *testing.T, name string) {
 func (w *world) fifo(t *testing.T, name string) {
 	t.Helper()
 	w.remove(t, name)
-	if err := syscall.Mkfifo(w.path(name), 0o644); err != nil {
+	if err := syscall.Mkfifo(w.Path(name), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -1004,7 +994,7 @@ func (w *world) socket(t *testing.T, name string) {
 	t.Helper()
 	w.remove(t, name)
 	// The path of a socket has to be short.
-	t.Chdir(filepath.Dir(w.path(name)))
+	t.Chdir(filepath.Dir(w.Path(name)))
 	listener, err := net.Listen("unix", filepath.Base(name))
 	if err != nil {
 		t.Fatal(err)
@@ -1014,14 +1004,14 @@ func (w *world) socket(t *testing.T, name string) {
 
 func (w *world) remove(t *testing.T, name string) {
 	t.Helper()
-	if err := os.Remove(w.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(w.Path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
 }
 
 func (w *world) rename(t *testing.T, from, to string) {
 	t.Helper()
-	if err := os.Rename(w.path(from), w.path(to)); err != nil {
+	if err := os.Rename(w.Path(from), w.Path(to)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,4 +1,4 @@
-package command
+package faulttest
 
 import (
 	"fmt"
@@ -9,6 +9,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"nfs-exportd/command"
+	"nfs-exportd/command/commandtest"
 )
 
 // configRow is a mistake in what people write for the program.
@@ -57,7 +60,7 @@ func configRows() []configRow {
 }
 
 func configFileRows() []configRow {
-	const status = exitConfiguration
+	const status = command.ExitConfiguration
 	text := func(fault, config, says, do string) configRow {
 		return configRow{failureRow: failureRow{fault, status, says, do}, config: config}
 	}
@@ -112,11 +115,11 @@ func configFileRows() []configRow {
 		text("maintenance until a time without a zone", "+maintenance: {until: 2030-01-31T18:00:00}\n", "is not a time as in RFC 3339, such as 2030-01-31T18:00:00Z", "Write the zone."),
 		text("credentials of no certain place", "+openstack: {credentials: novaobserver.yaml}\n", `openstack.credentials: "novaobserver.yaml" does not start with a slash`, "Write the whole path."),
 		text("limits that are none", "+safety: {max_removed_percent: 25%}\n", `safety.max_removed_percent: must be a whole number from 0 to 100, in decimal digits alone and without quotes, not the text "25%"`, correctLine),
-		{failureRow: failureRow{"a region that the catalog does not have", exitUntrusted, "the catalog has 0 public compute endpoints there, not 1", "Set openstack.regions to the regions that have a Nova."},
+		{failureRow: failureRow{"a region that the catalog does not have", command.ExitUntrusted, "the catalog has 0 public compute endpoints there, not 1", "Set openstack.regions to the regions that have a Nova."},
 			config: "+openstack: {regions: [RegionTwo]}\n"},
-		{failureRow: failureRow{"a domain that the projects are not in", exitUntrusted, "the domain has no project at all", "Set openstack.domain to the id of the projects' domain."},
+		{failureRow: failureRow{"a domain that the projects are not in", command.ExitUntrusted, "the domain has no project at all", "Set openstack.domain to the id of the projects' domain."},
 			config: "+openstack: {domain: elsewhere}\n"},
-		{failureRow: failureRow{"a maintenance that is over", exitOK, "ended at 2020-01-31T18:00:00Z and holds no longer: take it out", "Take it out."},
+		{failureRow: failureRow{"a maintenance that is over", command.ExitOK, "ended at 2020-01-31T18:00:00Z and holds no longer: take it out", "Take it out."},
 			config: "+maintenance: {until: 2020-01-31T18:00:00Z}\n"},
 	}
 }
@@ -134,7 +137,7 @@ func bomb() string {
 }
 
 func credentialRows() []configRow {
-	const status = exitConfiguration
+	const status = command.ExitConfiguration
 	none := []string{}
 	file := func(fault, text, says, do string) configRow {
 		return configRow{failureRow: failureRow{fault, status, says, do}, env: none, files: map[string]string{"observer.yaml": text}, args: []string{"--credentials", "$DIR/observer.yaml"}}
@@ -148,7 +151,7 @@ func credentialRows() []configRow {
 	}
 	warned := func(row configRow, mode os.FileMode) configRow {
 		name := slices.Sorted(maps.Keys(row.files))[0]
-		row.Status = exitOK
+		row.Status = command.ExitOK
 		row.place = func(dir string) error { return os.Chmod(filepath.Join(dir, name), mode) }
 		return row
 	}
@@ -210,9 +213,9 @@ func credentialRows() []configRow {
 		warned(cloud("a clouds.yaml that every user of the host can change", rightCloud, "says where to log in, and every user of this host can change it: chmod o= it", "chmod o= the file."), 0o646),
 	}
 	insecure := env("certificates are not verified", variables("OS_INSECURE", "true"), "the certificates of the cloud are not verified, because the environment says so: give a cacert instead", "Give a cacert instead.")
-	insecure.Status = exitOK
+	insecure.Status = command.ExitOK
 	blank := env("a password with white space at its start or its end", variables("OS_PASSWORD", "$PASSWORD\n"), "the password or secret of the environment has white space at its start or its end: if the log-in is refused, take it out", "Take it out.")
-	blank.Status = exitNoPermission
+	blank.Status = command.ExitNoPermission
 	return append(rows, insecure, blank)
 }
 
@@ -221,24 +224,24 @@ func credentialRows() []configRow {
 // in the log.
 func TestConfigRows(t *testing.T) {
 	w := newWorld(t, "{system: [admin], tools: [reader]}", []string{"OS_SYSTEM_SCOPE=all"})
-	right, rightEnv := w.before["mounts.yaml"], w.env
+	right, rightEnv := w.Before["mounts.yaml"], w.Env
 	for _, row := range configRows() {
 		t.Run(row.Fault, func(t *testing.T) {
 			dir := t.TempDir()
-			filled := strings.NewReplacer("$DIR", dir, "$URL", w.cloud.AuthURL(), "$PASSWORD", password).Replace
+			filled := strings.NewReplacer("$DIR", dir, "$URL", w.Cloud.AuthURL(), "$PASSWORD", commandtest.Password).Replace
 			config := right
 			if more, ok := strings.CutPrefix(row.config, "+"); ok {
 				config += more
 			} else if row.config != "" {
 				config = row.config
 			}
-			w.write(t, "mounts.yaml", config)
-			w.before["mounts.yaml"] = config
-			w.env = rightEnv
+			w.Write(t, "mounts.yaml", config)
+			w.Before["mounts.yaml"] = config
+			w.Env = rightEnv
 			if row.env != nil {
-				w.env = []string{"PATH=" + os.Getenv("PATH")}
+				w.Env = []string{"PATH=" + os.Getenv("PATH")}
 				for _, pair := range row.env {
-					w.env = append(w.env, filled(pair))
+					w.Env = append(w.Env, filled(pair))
 				}
 			}
 			for name, text := range row.files {
@@ -255,19 +258,19 @@ func TestConfigRows(t *testing.T) {
 			for _, arg := range row.args {
 				args = append(args, filled(arg))
 			}
-			got := w.run(args...)
-			if got.status != row.Status || !strings.Contains(got.stderr, row.Says) {
-				t.Errorf("exit status %d, want %d and %q; said:\n%s", got.status, row.Status, row.Says, got.stderr)
+			got := w.Run(args...)
+			if got.Status != row.Status || !strings.Contains(got.Stderr, row.Says) {
+				t.Errorf("exit status %d, want %d and %q; said:\n%s", got.Status, row.Status, row.Says, got.Stderr)
 			}
-			if n := strings.Count(got.stderr, "nfs-exportd: error: "); n != min(row.Status, 1) || got.stdout != "" {
-				t.Errorf("%d errors, and printed %q:\n%s", n, got.stdout, got.stderr)
+			if n := strings.Count(got.Stderr, "nfs-exportd: error: "); n != min(row.Status, 1) || got.Stdout != "" {
+				t.Errorf("%d errors, and printed %q:\n%s", n, got.Stdout, got.Stderr)
 			}
-			for _, secret := range append(w.cloud.Tokens(), password) {
-				if strings.Contains(got.stderr, secret) {
-					t.Errorf("%q is in the log:\n%s", secret, got.stderr)
+			for _, secret := range append(w.Cloud.Tokens(), commandtest.Password) {
+				if strings.Contains(got.Stderr, secret) {
+					t.Errorf("%q is in the log:\n%s", secret, got.Stderr)
 				}
 			}
-			w.untouched(t)
+			w.Untouched(t)
 		})
 	}
 }

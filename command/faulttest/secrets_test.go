@@ -1,4 +1,4 @@
-package command
+package faulttest
 
 import (
 	"bytes"
@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"nfs-exportd/command/commandtest"
 )
 
 // TestSecretsStayInside looks at the command line and the environment of every
@@ -26,20 +28,20 @@ func TestSecretsStayInside(t *testing.T) {
 		{"for good", []string{"apply"}, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if ok, err := condition("namespaces"); err != nil {
+			if ok, err := commandtest.Namespaces(); err != nil {
 				t.Fatal(err)
 			} else if !ok && test.children > 1 {
 				t.Skip("there are no namespaces for the sandbox")
 			}
 			w := newWorld(t, "{system: [admin]}", []string{"OS_SYSTEM_SCOPE=all"})
-			w.cloud.RemoveInstance(w.cloud.Instances("RegionOne")[0].ID)
-			w.write(t, "exportfs.mode", "waits")
+			w.Cloud.RemoveInstance(w.Cloud.Instances("RegionOne")[0].ID)
+			w.Write(t, "exportfs.mode", "waits")
 			program, err := exec.LookPath("nfs-exportd")
 			if err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.CommandContext(t.Context(), program, w.commandLine(test.args...)[1:]...)
-			cmd.Env = w.env
+			cmd := exec.CommandContext(t.Context(), program, w.CommandLine(test.args...)[1:]...)
+			cmd.Env = w.Env
 			var out bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &out
 			if err := cmd.Start(); err != nil {
@@ -47,7 +49,7 @@ func TestSecretsStayInside(t *testing.T) {
 			}
 			own := commandLineOf(cmd.Process.Pid)
 			children := waitForExportfs(t, cmd.Process.Pid)
-			w.write(t, "exportfs.log.go", "")
+			w.Write(t, "exportfs.log.go", "")
 			if err := cmd.Wait(); err != nil {
 				t.Fatalf("%v:\n%s", err, &out)
 			}
@@ -55,7 +57,7 @@ func TestSecretsStayInside(t *testing.T) {
 				t.Errorf("%d processes were seen, want at least %d: %q", len(children), test.children, children)
 			}
 			for _, text := range append(children, own) {
-				for _, secret := range append(w.cloud.Tokens(), password) {
+				for _, secret := range append(w.Cloud.Tokens(), commandtest.Password) {
 					if strings.Contains(text, secret) {
 						t.Errorf("%q is in %q", secret, text)
 					}

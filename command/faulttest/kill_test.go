@@ -1,4 +1,4 @@
-package command
+package faulttest
 
 import (
 	"bytes"
@@ -16,6 +16,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"nfs-exportd/command"
+	"nfs-exportd/command/commandtest"
 )
 
 // built is a server without a cloud, the program as users have it, and two
@@ -67,17 +70,17 @@ func newBuilt(t *testing.T) *built {
 	}
 	// As the real one it reads and writes under a lock, and the table is whole at
 	// every moment.
-	(&world{dir: dir}).program(t, "exportfs", fmt.Sprintf("#!/bin/sh\nd=%s\n%s\n. $d/before.sh\nexec 9>>$d/export-lock\nflock 9\necho >>$d/runs\nhonest\n. $d/after.sh\n", dir, exportfsFunctions))
+	(&world{&commandtest.World{Dir: dir}}).program(t, "exportfs", fmt.Sprintf("#!/bin/sh\nd=%s\n%s\n. $d/before.sh\nexec 9>>$d/export-lock\nflock 9\necho >>$d/runs\nhonest\n. $d/after.sh\n", dir, exportfsFunctions))
 	b.write(t, "before.sh", "")
 	b.write(t, "after.sh", "")
 	for i := range []int{0, 1, 2} {
 		i %= 2
-		if got := b.run(t, nil, "plan", i); got.status != 0 {
+		if got := b.run(t, nil, "plan", i); got.Status != 0 {
 			t.Fatalf("%+v", got)
 		} else {
-			b.plans[i] = got.stdout
+			b.plans[i] = got.Stdout
 		}
-		if got := b.run(t, nil, "apply", i); got.status != 0 || got.stderr != "" {
+		if got := b.run(t, nil, "apply", i); got.Status != 0 || got.Stderr != "" {
 			t.Fatalf("%+v", got)
 		}
 		b.texts[i], b.tables[i] = b.read(t, "exports.d/nfs-exportd.exports"), b.read(t, "etab")
@@ -100,7 +103,7 @@ func (b *built) command(ctx context.Context, name string, config int, args ...st
 }
 
 // run runs it to its end, under another command if under is set.
-func (b *built) run(t *testing.T, under []string, name string, config int, args ...string) ran {
+func (b *built) run(t *testing.T, under []string, name string, config int, args ...string) commandtest.Ran {
 	t.Helper()
 	cmd := b.command(t.Context(), name, config, args...)
 	if under != nil {
@@ -111,15 +114,15 @@ func (b *built) run(t *testing.T, under []string, name string, config int, args 
 	return runToEnd(t, cmd)
 }
 
-func runToEnd(t *testing.T, cmd *exec.Cmd) ran {
+func runToEnd(t *testing.T, cmd *exec.Cmd) commandtest.Ran {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); cmd.ProcessState == nil {
 		t.Error(err)
-		return ran{status: -1}
+		return commandtest.Ran{Status: -1}
 	}
-	return ran{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+	return commandtest.Ran{Status: cmd.ProcessState.ExitCode(), Stdout: stdout.String(), Stderr: stderr.String()}
 }
 
 func (b *built) read(t *testing.T, name string) string {
@@ -176,7 +179,7 @@ func (b *built) heal(t *testing.T, config int) {
 	t.Helper()
 	// A child of the killed run can have the lock open until it has become
 	// exportfs.
-	if got := b.run(t, nil, "apply", config, "--lock-timeout", "10s"); got.status != 0 || got.stderr != "" {
+	if got := b.run(t, nil, "apply", config, "--lock-timeout", "10s"); got.Status != 0 || got.Stderr != "" {
 		t.Fatalf("the next apply: %+v", got)
 	}
 	if file, table := b.stage(t); file != config || table != config {
@@ -330,7 +333,7 @@ func (b *built) testKilledByExportfs(t *testing.T) {
 		// The file has no difference, and the next run sees all the same that
 		// exportfs was not run.
 		got := b.run(t, nil, "plan", 1, "--detailed-exitcode")
-		if want := map[int]int{0: exitChanges, 1: exitOK}[test.table]; got.status != want || test.table == 0 && !strings.Contains(got.stdout, "is as it should be, but the active exports are not") {
+		if want := map[int]int{0: command.ExitChanges, 1: command.ExitOK}[test.table]; got.Status != want || test.table == 0 && !strings.Contains(got.Stdout, "is as it should be, but the active exports are not") {
 			t.Errorf("plan: %+v", got)
 		}
 		b.heal(t, 1)
@@ -340,7 +343,7 @@ func (b *built) testKilledByExportfs(t *testing.T) {
 // testKilledInProof kills a run while exportfs proves the new file, which must not
 // be left behind in its sandbox.
 func (b *built) testKilledInProof(t *testing.T) {
-	if ok, err := condition("namespaces"); err != nil || !ok {
+	if ok, err := commandtest.Namespaces(); err != nil || !ok {
 		missing(t, fmt.Sprintf("namespaces (%v)", err))
 	}
 	b.heal(t, 0)
@@ -349,7 +352,7 @@ func (b *built) testKilledInProof(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(30 * time.Second); !exists(filepath.Join(b.dir, "proving")); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !commandtest.Exists(filepath.Join(b.dir, "proving")); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the run does not come to the proof")
 		}
@@ -378,9 +381,9 @@ func (b *built) testKilledInProof(t *testing.T) {
 const crowd = 50
 
 // start runs many applies at once and gives their ends as they come.
-func (b *built) start(t *testing.T, config int, args ...string) <-chan ran {
+func (b *built) start(t *testing.T, config int, args ...string) <-chan commandtest.Ran {
 	t.Helper()
-	ends := make(chan ran, crowd)
+	ends := make(chan commandtest.Ran, crowd)
 	for range crowd {
 		cmd := b.command(t.Context(), "apply", config, args...)
 		go func() { ends <- runToEnd(t, cmd) }()
@@ -395,12 +398,12 @@ func (b *built) testCrowd(t *testing.T) {
 	defer b.write(t, "before.sh", "")
 	ends := b.start(t, 1)
 	for range crowd - 1 {
-		if got := <-ends; got.status != exitTemporary || !strings.Contains(got.stderr, "another run holds the lock") || got.stdout != "" {
+		if got := <-ends; got.Status != command.ExitTemporary || !strings.Contains(got.Stderr, "another run holds the lock") || got.Stdout != "" {
 			t.Errorf("beside another: %+v", got)
 		}
 	}
 	b.write(t, "go", "")
-	if got := <-ends; got.status != 0 || got.stderr != "" || !strings.HasSuffix(got.stdout, "\napplied\n") {
+	if got := <-ends; got.Status != 0 || got.Stderr != "" || !strings.HasSuffix(got.Stdout, "\napplied\n") {
 		t.Errorf("the one with the lock: %+v", got)
 	}
 	if file, table := b.stage(t); file != 1 || table != 1 || b.read(t, "runs") != "\n" {
@@ -415,10 +418,10 @@ func (b *built) testQueue(t *testing.T) {
 	worked := 0
 	for range crowd {
 		got := <-ends
-		if got.status != 0 || got.stderr != "" {
+		if got.Status != 0 || got.Stderr != "" {
 			t.Errorf("%+v", got)
 		}
-		if got.stdout != "" {
+		if got.Stdout != "" {
 			worked++
 		}
 	}
@@ -434,7 +437,7 @@ func (b *built) testPlanBeside(t *testing.T) {
 	go func() {
 		defer close(done)
 		for i := range 20 {
-			if got := runToEnd(t, b.command(t.Context(), "apply", i%2)); got.status != 0 {
+			if got := runToEnd(t, b.command(t.Context(), "apply", i%2)); got.Status != 0 {
 				t.Errorf("apply: %+v", got)
 			}
 		}
@@ -449,14 +452,14 @@ func (b *built) testPlanBeside(t *testing.T) {
 		got := b.run(t, nil, "plan", 1)
 		how := "new"
 		switch {
-		case got.status != 0 || got.stderr != "":
+		case got.Status != 0 || got.Stderr != "":
 			t.Errorf("plan: %+v", got)
-		case got.stdout == b.plans[1]:
+		case got.Stdout == b.plans[1]:
 			how = "old"
-		case strings.Contains(got.stdout, "is as it should be, but the active exports are not"):
+		case strings.Contains(got.Stdout, "is as it should be, but the active exports are not"):
 			how = "between"
-		case got.stdout != "":
-			t.Errorf("plan: neither old nor new:\n%s", got.stdout)
+		case got.Stdout != "":
+			t.Errorf("plan: neither old nor new:\n%s", got.Stdout)
 		}
 		seen[how]++
 	}
@@ -474,14 +477,14 @@ func (b *built) testFewFiles(t *testing.T) {
 		}
 		limit := fmt.Sprintf("--nofile=%d:%d", n, n)
 		got := b.run(t, []string{"prlimit", limit}, "apply", 1)
-		seen[got.status]++
-		if got.status == 0 {
+		seen[got.Status]++
+		if got.Status == 0 {
 			break
 		}
 		if file, table := b.stage(t); file != 0 || table != 0 || b.litter(t) > 0 {
 			t.Errorf("%d files: file %d, table %d, %d temporary files", n, file, table, b.litter(t))
 		}
-		if !slices.Contains([]int{exitExportfs, exitCannotWrite, exitConfiguration}, got.status) || !strings.Contains(got.stderr, "too many open files: raise the limit for open files") {
+		if !slices.Contains([]int{command.ExitExportfs, command.ExitCannotWrite, command.ExitConfiguration}, got.Status) || !strings.Contains(got.Stderr, "too many open files: raise the limit for open files") {
 			t.Errorf("%d files: %+v", n, got)
 		}
 	}

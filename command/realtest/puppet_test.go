@@ -1,6 +1,6 @@
 //go:build real
 
-package command
+package realtest
 
 import (
 	"errors"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"nfs-exportd/command/commandtest"
 	"nfs-exportd/keystone/keystonetest"
 	"nfs-exportd/render"
 )
@@ -63,7 +64,7 @@ func TestRealPuppet(t *testing.T) {
 	t.Run("noop before anything is there", func(t *testing.T) {
 		p.apply(t, 0, "--noop").says(t, `Exec\[nfs-exportd apply\]/returns: current_value 'notrun', should be \['0'\] \(noop\)`)
 		for _, path := range []string{puppetConfig, puppetCredentials, puppetDefaults, puppetExports, puppetEtab} {
-			if exists(path) {
+			if commandtest.Exists(path) {
 				t.Errorf("%s is there", path)
 			}
 		}
@@ -100,7 +101,7 @@ NFS_EXPORTD_METRICS_FILE="/var/lib/nfs/nfs-exportd.prom"
 			t.Error(err, diff)
 		}
 		// The settings reach apply.
-		if !exists("/var/lib/nfs/nfs-exportd.prom") {
+		if !commandtest.Exists("/var/lib/nfs/nfs-exportd.prom") {
 			t.Error("no metrics")
 		}
 	})
@@ -233,7 +234,7 @@ NFS_EXPORTD_METRICS_FILE="/var/lib/nfs/nfs-exportd.prom"
 		if err != nil || strings.Count(string(log), "start -- nfs-exportd.timer\n") != 1 || strings.Count(string(log), "enable -- nfs-exportd.timer\n") != 1 {
 			t.Errorf("%v\n%s", err, log)
 		}
-		if !exists("/etc/systemd/system/timers.target.wants/nfs-exportd.timer") {
+		if !commandtest.Exists("/etc/systemd/system/timers.target.wants/nfs-exportd.timer") {
 			t.Error("the timer is not enabled")
 		}
 		dropIn, err := os.ReadFile(puppetDropIn)
@@ -246,14 +247,14 @@ NFS_EXPORTD_METRICS_FILE="/var/lib/nfs/nfs-exportd.prom"
 		settings := p.settings
 		p.settings = `'NFS_EXPORTD_SERVE_AS' => 'nfs.example.org'`
 		p.apply(t, 2)
-		if exists(puppetDropIn) {
+		if commandtest.Exists(puppetDropIn) {
 			t.Error("the drop-in is still there without a metrics file")
 		}
 		p.apply(t, 0).is(t, quiet)
 		p.settings = settings
 		p.parameters = "manage_timer => true, timer_ensure => 'stopped', apply => false,"
 		p.apply(t, 2).says(t, `Service\[nfs-exportd.timer\]/ensure: ensure changed 'running' to 'stopped'`)
-		if exists("/etc/systemd/system/timers.target.wants/nfs-exportd.timer") {
+		if commandtest.Exists("/etc/systemd/system/timers.target.wants/nfs-exportd.timer") {
 			t.Error("the timer is still enabled")
 		}
 		p.apply(t, 0).is(t, quiet)
@@ -379,7 +380,7 @@ func (p *puppetRun) apply(t *testing.T, want int, args ...string) puppetOutput {
 		t.Fatal(err)
 	}
 	command := exec.CommandContext(t.Context(), "puppet", append([]string{"apply", file, "--detailed-exitcodes",
-		"--color=false", "--modulepath", "../puppet", "--confdir", p.path("conf"), "--vardir", p.path("var"), "--logdest", "console"}, args...)...)
+		"--color=false", "--modulepath", "../../puppet", "--confdir", p.path("conf"), "--vardir", p.path("var"), "--logdest", "console"}, args...)...)
 	command.Env = append(os.Environ(), "HOME="+p.home, "PATH="+p.path("bin")+":"+os.Getenv("PATH"))
 	out, err := command.CombinedOutput()
 	status := 0

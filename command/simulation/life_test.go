@@ -1,4 +1,4 @@
-package command
+package simulation
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"nfs-exportd/command/commandtest"
 	"nfs-exportd/keystone/keystonetest"
 )
 
@@ -70,7 +71,7 @@ func newLife(t *testing.T, seed uint64, stats *simStats) *life {
 	}
 	l.write("exports.d/other.exports", simOther)
 	l.write("etab", "")
-	if err := makeExportfs(l.dir); err != nil {
+	if err := commandtest.MakeExportfs(l.dir); err != nil {
 		t.Fatal(err)
 	}
 	l.admin = l.chance(65)

@@ -1,4 +1,4 @@
-package command
+package faulttest
 
 import (
 	"net"
@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"nfs-exportd/command"
 	"nfs-exportd/keystone/keystonetest"
 )
 
@@ -32,7 +33,7 @@ func unreachableRows() []unreachableRow {
 		}
 	}
 	return []unreachableRow{
-		{failureRow{"nothing listens on the port", exitUnavailable, "connect: connection refused", wait},
+		{failureRow{"nothing listens on the port", command.ExitUnavailable, "connect: connection refused", wait},
 			func(t *testing.T, _ *keystonetest.Server) (string, []byte) {
 				listener := listen(t, 1)
 				url := "http://" + listener.Addr().String()
@@ -41,7 +42,7 @@ func unreachableRows() []unreachableRow {
 				}
 				return url, nil
 			}},
-		{failureRow{"the host takes no connection and says nothing", exitUnavailable, "the time is up", "Raise --timeout if the cloud is only slow."},
+		{failureRow{"the host takes no connection and says nothing", command.ExitUnavailable, "the time is up", "Raise --timeout if the cloud is only slow."},
 			func(t *testing.T, _ *keystonetest.Server) (string, []byte) {
 				listener := listen(t, 0)
 				// The queue of a socket has one place more than was asked for.
@@ -52,22 +53,22 @@ func unreachableRows() []unreachableRow {
 				t.Cleanup(func() { _ = conn.Close() })
 				return "http://" + listener.Addr().String(), nil
 			}},
-		{failureRow{"the host's name does not exist", exitUnavailable, "no such host", wait},
+		{failureRow{"the host's name does not exist", command.ExitUnavailable, "no such host", wait},
 			func(*testing.T, *keystonetest.Server) (string, []byte) {
 				// Not a name that any resolver is asked for: a test needs none.
 				return "http://cloud..example.org:5000", nil
 			}},
-		{failureRow{"the certificate is of an unknown authority", exitUnavailable, "certificate signed by unknown authority", "Give the cloud's certificate authority as cacert or OS_CACERT."},
+		{failureRow{"the certificate is of an unknown authority", command.ExitUnavailable, "certificate signed by unknown authority", "Give the cloud's certificate authority as cacert or OS_CACERT."},
 			flawed()},
-		{failureRow{"the certificate has expired", exitUnavailable, "certificate has expired", "Have the certificate renewed, or correct this machine's clock."},
+		{failureRow{"the certificate has expired", command.ExitUnavailable, "certificate has expired", "Have the certificate renewed, or correct this machine's clock."},
 			flawed(keystonetest.Expired)},
-		{failureRow{"the certificate is for another name", exitUnavailable, "certificate is valid for", "Use the name in the URL that the certificate is for, in the credentials or the catalog."},
+		{failureRow{"the certificate is for another name", command.ExitUnavailable, "certificate is valid for", "Use the name in the URL that the certificate is for, in the credentials or the catalog."},
 			flawed(keystonetest.WrongName)},
-		{failureRow{"https is asked for, and plain HTTP is spoken on the port", exitUntrusted, "server gave HTTP response to HTTPS client", "Check that the URL is the API's and not that of a proxy or a login page."},
+		{failureRow{"https is asked for, and plain HTTP is spoken on the port", command.ExitUntrusted, "server gave HTTP response to HTTPS client", "Check that the URL is the API's and not that of a proxy or a login page."},
 			func(_ *testing.T, cloud *keystonetest.Server) (string, []byte) {
 				return strings.Replace(cloud.URL, "http:", "https:", 1), nil
 			}},
-		{failureRow{"http is asked for, and TLS is spoken on the port", exitUntrusted, "HTTP 400 Bad Request", "If it happens again, show this to those who run the cloud."},
+		{failureRow{"http is asked for, and TLS is spoken on the port", command.ExitUntrusted, "HTTP 400 Bad Request", "If it happens again, show this to those who run the cloud."},
 			func(t *testing.T, _ *keystonetest.Server) (string, []byte) {
 				return strings.Replace(keystonetest.NewTLSServer(t).URL, "https:", "http:", 1), nil
 			}},
@@ -101,38 +102,38 @@ func TestUnreachable(t *testing.T) {
 		for _, service := range []string{"Keystone", "Nova"} {
 			t.Run(service+"/"+row.Fault, func(t *testing.T) {
 				w := newWorld(t, "{system: [admin]}", []string{"OS_SYSTEM_SCOPE=all"})
-				url, authority := row.place(t, w.cloud)
+				url, authority := row.place(t, w.Cloud)
 				if authority != nil {
-					if err := os.WriteFile(w.path("ca.pem"), authority, 0o644); err != nil {
+					if err := os.WriteFile(w.Path("ca.pem"), authority, 0o644); err != nil {
 						t.Fatal(err)
 					}
-					w.env = append(w.env, "OS_CACERT="+w.path("ca.pem"))
-					w.before = w.files(t)
+					w.Env = append(w.Env, "OS_CACERT="+w.Path("ca.pem"))
+					w.Before = w.Files(t)
 				}
 				asked := url + "/identity/v3/auth/tokens"
 				if service == "Keystone" {
-					w.env = append([]string{"OS_AUTH_URL=" + url + "/identity/v3"}, w.env...)
+					w.Env = append([]string{"OS_AUTH_URL=" + url + "/identity/v3"}, w.Env...)
 				} else {
 					asked = url + "/compute/RegionOne/v2.1/servers"
-					w.cloud.SetEndpoints("RegionOne", keystonetest.Endpoint{Interface: "public", URL: url + "/compute/RegionOne/v2.1"})
+					w.Cloud.SetEndpoints("RegionOne", keystonetest.Endpoint{Interface: "public", URL: url + "/compute/RegionOne/v2.1"})
 				}
 				timeout := "30s"
 				if row.Says == "the time is up" {
 					timeout = "300ms"
 				}
-				got := w.run("apply", "--log-level", "debug", "--timeout", timeout)
-				w.untouched(t)
+				got := w.Run("apply", "--log-level", "debug", "--timeout", timeout)
+				w.Untouched(t)
 				w.wellSaid(t, got)
-				if got.status != row.Status {
-					t.Errorf("exit status %d, want %d; said:\n%s", got.status, row.Status, got.stderr)
+				if got.Status != row.Status {
+					t.Errorf("exit status %d, want %d; said:\n%s", got.Status, row.Status, got.Stderr)
 				}
 				for _, part := range []string{asked, row.Says, wordsOf(row.Do)} {
-					if !strings.Contains(got.stderr, part) {
-						t.Errorf("%q is not in the message:\n%s", part, got.stderr)
+					if !strings.Contains(got.Stderr, part) {
+						t.Errorf("%q is not in the message:\n%s", part, got.Stderr)
 					}
 				}
-				if service == "Keystone" && w.cloud.Count() != 0 {
-					t.Errorf("requests reached another cloud:\n%v", w.cloud.Requests())
+				if service == "Keystone" && w.Cloud.Count() != 0 {
+					t.Errorf("requests reached another cloud:\n%v", w.Cloud.Requests())
 				}
 			})
 		}

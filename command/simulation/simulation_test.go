@@ -1,4 +1,4 @@
-package command
+package simulation
 
 import (
 	"flag"
@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"nfs-exportd/command"
 	"nfs-exportd/keystone/keystonetest"
 )
 
@@ -90,7 +91,7 @@ func (s *simStats) String() string {
 // reachesAll fails if the simulation has not come everywhere.
 func (s *simStats) reachesAll(t *testing.T) {
 	t.Helper()
-	for _, status := range []int{0, exitRefused, exitUnavailable, exitExportfs, exitCannotWrite, exitTemporary, exitUntrusted, exitNoPermission, exitConfiguration} {
+	for _, status := range []int{0, command.ExitRefused, command.ExitUnavailable, command.ExitExportfs, command.ExitCannotWrite, command.ExitTemporary, command.ExitUntrusted, command.ExitNoPermission, command.ExitConfiguration} {
 		if s.statuses[fmt.Sprint("apply ", status)] == 0 {
 			t.Errorf("no apply ended with %d", status)
 		}

@@ -1,8 +1,7 @@
-package command
+package simulation
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"net/netip"
 	"os"
@@ -12,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"nfs-exportd/command"
+	"nfs-exportd/command/commandtest"
 	"nfs-exportd/keystone/keystonetest"
 )
 
@@ -41,7 +42,7 @@ type attempt struct {
 	before, after simFiles
 	moments       []truth // at the beginning, and after each change
 	causes        map[int]string
-	got           ran
+	got           commandtest.Ran
 }
 
 // simFault is a fault of keystonetest, as "cloud fault" makes it.
@@ -114,7 +115,7 @@ func (l *life) live(steps int) {
 		if p != nil {
 			l.compare(p, a)
 		}
-		if now := l.chance(50); now && a.got.status == exitRefused && l.refused != nil {
+		if now := l.chance(50); now && a.got.Status == command.ExitRefused && l.refused != nil {
 			l.try(&attempt{command: "apply", approve: l.refused})
 			l.refused = nil
 		}
@@ -133,22 +134,22 @@ func (l *life) compare(p, a *attempt) {
 	if l.disk == "lock-directory" || l.disk == "no-directory" {
 		return
 	}
-	status := p.got.status
-	if status == exitChanges {
+	status := p.got.Status
+	if status == command.ExitChanges {
 		status = 0
 	}
 	// Where more than one thing is wrong, the first to be noticed is told.
-	if status != a.got.status && (status != 0 || a.got.status != exitExportfs) && len(a.causes) < 2 {
+	if status != a.got.Status && (status != 0 || a.got.Status != command.ExitExportfs) && len(a.causes) < 2 {
 		l.fail(p, []violation{{
-			what:   fmt.Sprintf("plan ended with %d, and then apply with %d", p.got.status, a.got.status),
-			expect: []string{fmt.Sprintf("exits %d $COMMAND", a.got.status)},
+			what:   fmt.Sprintf("plan ended with %d, and then apply with %d", p.got.Status, a.got.Status),
+			expect: []string{fmt.Sprintf("exits %d $COMMAND", a.got.Status)},
 		}})
 	}
-	changed := strings.Contains(a.got.stdout, "applied\n")
-	if p.detailed && a.got.status == 0 && changed != (p.got.status == exitChanges) {
-		l.fail(p, []violation{{what: fmt.Sprintf("plan --detailed-exitcode ended with %d; that apply changed something is %t", p.got.status, changed)}})
+	changed := strings.Contains(a.got.Stdout, "applied\n")
+	if p.detailed && a.got.Status == 0 && changed != (p.got.Status == command.ExitChanges) {
+		l.fail(p, []violation{{what: fmt.Sprintf("plan --detailed-exitcode ended with %d; that apply changed something is %t", p.got.Status, changed)}})
 	}
-	if want, got := planID(p.got.stdout), planID(a.got.stdout); want != got && len(a.causes) < 2 {
+	if want, got := planID(p.got.Stdout), planID(a.got.Stdout); want != got && len(a.causes) < 2 {
 		l.fail(p, []violation{{what: fmt.Sprintf("plan showed plan %q, and apply %q", want, got)}})
 	}
 }
@@ -158,19 +159,19 @@ func (l *life) compare(p, a *attempt) {
 func (l *life) mustSucceed() {
 	a := &attempt{command: "apply"}
 	l.try(a)
-	if a.got.status == exitRefused && l.refused != nil {
+	if a.got.Status == command.ExitRefused && l.refused != nil {
 		a = &attempt{command: "apply", approve: l.refused}
 		l.refused = nil
 		l.try(a)
 	}
-	if a.got.status != 0 {
-		l.fail(a, []violation{{what: fmt.Sprintf("nothing is wrong, and the run ended with %d", a.got.status), expect: []string{"exits 0 $COMMAND"}}})
+	if a.got.Status != 0 {
+		l.fail(a, []violation{{what: fmt.Sprintf("nothing is wrong, and the run ended with %d", a.got.Status), expect: []string{"exits 0 $COMMAND"}}})
 	}
 	l.stats.healed++
 	again := &attempt{command: "plan", detailed: true}
 	l.try(again)
-	if again.got.status != 0 || again.got.stdout != "" {
-		l.fail(again, []violation{{what: fmt.Sprintf("after a success there is more to do, exit status %d", again.got.status), expect: []string{"exits 0 $COMMAND"}}})
+	if again.got.Status != 0 || again.got.Stdout != "" {
+		l.fail(again, []violation{{what: fmt.Sprintf("after a success there is more to do, exit status %d", again.got.Status), expect: []string{"exits 0 $COMMAND"}}})
 	}
 }
 
@@ -311,15 +312,15 @@ func (l *life) try(a *attempt) {
 	l.cloud.Heal()
 	l.cloud.ResetRequests()
 	if a.fault.name != "" {
-		f := requestsNamed(a.fault.on)
+		f := commandtest.RequestsNamed(a.fault.on)
 		f.Do, f.Times, f.Nth = namedFaultDo(a.fault.name), a.fault.times, a.fault.first
 		a.injected = l.cloud.Inject(f)
 	}
 	for _, m := range a.during {
-		l.cloud.Inject(duringRequest(requestsNamed(m.on), m.nth, func() { m.happen(l.cloud.Cloud) }))
+		l.cloud.Inject(commandtest.DuringRequest(commandtest.RequestsNamed(m.on), m.nth, func() { m.happen(l.cloud.Cloud) }))
 	}
 	if a.edit != nil {
-		a.edit.hit = l.cloud.Inject(duringRequest(requestsNamed(string(keystonetest.Regions)), 1, func() {
+		a.edit.hit = l.cloud.Inject(commandtest.DuringRequest(commandtest.RequestsNamed(string(keystonetest.Regions)), 1, func() {
 			if err := os.WriteFile(l.ours(), []byte(a.edit.text), 0o644); err != nil {
 				panic(err)
 			}
@@ -350,7 +351,7 @@ func (l *life) try(a *attempt) {
 		m.change.truth(&l.truth)
 		l.stats.moments++
 	}
-	if strings.HasSuffix(l.exportfs, " once") && !exists(l.path("exportfs.mode")) {
+	if strings.HasSuffix(l.exportfs, " once") && !commandtest.Exists(l.path("exportfs.mode")) {
 		defer l.mendExportfs()
 	}
 	if violations := l.judge(a); len(violations) > 0 {
@@ -362,7 +363,7 @@ func (l *life) try(a *attempt) {
 			l.backups = append(l.backups, a.after.exports.text)
 		}
 	}
-	if id := planID(a.got.stdout); a.got.status == exitRefused && id != "" {
+	if id := planID(a.got.Stdout); a.got.Status == command.ExitRefused && id != "" {
 		l.refused = &refusedPlan{id: id, before: a.before.exports.text, outcome: l.truth.outcome(),
 			sure: len(a.moments) == 1 && !a.struck() && !a.edited()}
 	}
@@ -424,7 +425,7 @@ func (l *life) words(a *attempt, dir string) []string {
 	return words
 }
 
-func (l *life) run(a *attempt) ran {
+func (l *life) run(a *attempt) commandtest.Ran {
 	url := l.cloud.AuthURL()
 	if l.unreachable {
 		url = simNowhere
@@ -434,30 +435,19 @@ func (l *life) run(a *attempt) ran {
 	)
 	l.must(os.Setenv("TEST_HOSTS", l.truth.testHosts()))
 	var stdout, stderr bytes.Buffer
-	program := App{
-		Stdout: &stdout, Stderr: &stderr, Now: func() time.Time { return l.now },
-		Getenv: func(name string) string {
-			for _, pair := range env {
-				if value, ok := strings.CutPrefix(pair, name+"="); ok {
-					return value
-				}
-			}
-			return ""
-		},
-		Lookup: testLookup,
-		Local: func() ([]netip.Addr, error) {
-			var addrs []netip.Addr
-			for text := range strings.FieldsSeq(simLocal) {
-				addrs = append(addrs, netip.MustParseAddr(text))
-			}
-			return addrs, nil
-		},
-		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+	program := commandtest.App(env, &stdout, &stderr)
+	program.Now = func() time.Time { return l.now }
+	program.Local = func() ([]netip.Addr, error) {
+		var addrs []netip.Addr
+		for text := range strings.FieldsSeq(simLocal) {
+			addrs = append(addrs, netip.MustParseAddr(text))
+		}
+		return addrs, nil
 	}
 	words := append(l.words(a, l.dir), "--no-preflight", "--config", l.path("mounts.yaml"), "--exports-file", l.ours(), "--etab", l.path("etab"))
 	if l.exportfs != "missing" {
 		words = append(words, "--exportfs", l.path("exportfs"))
 	}
 	status := program.Run(l.t.Context(), words)
-	return ran{status, stdout.String(), stderr.String()}
+	return commandtest.Ran{Status: status, Stdout: stdout.String(), Stderr: stderr.String()}
 }

@@ -1,4 +1,4 @@
-package command
+package simulation
 
 import (
 	"cmp"
@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"nfs-exportd/command"
 	"nfs-exportd/keystone/keystonetest"
 )
 
@@ -30,7 +31,7 @@ func (l *life) judge(a *attempt) []violation {
 	j.output()
 	j.status()
 	j.files()
-	if a.command == "apply" && a.got.status == 0 && !j.left() {
+	if a.command == "apply" && a.got.Status == 0 && !j.left() {
 		if j.edited() {
 			j.overtaken()
 		} else {
@@ -71,12 +72,12 @@ func (j *judgement) left() bool {
 // output looks for secrets. All tokens of the test cloud begin alike.
 func (j *judgement) output() {
 	for _, secret := range []string{simPassword, "gAAAAAB"} {
-		if strings.Contains(j.got.stdout+j.got.stderr, secret) {
+		if strings.Contains(j.got.Stdout+j.got.Stderr, secret) {
 			j.wrong("! stderr "+secret, "%q was printed", secret)
 		}
 	}
-	if n := strings.Count(j.got.stderr, "nfs-exportd: error: "); n != min(j.got.status, 1) && j.got.status != exitChanges {
-		j.wrong("", "%d errors with exit status %d", n, j.got.status)
+	if n := strings.Count(j.got.Stderr, "nfs-exportd: error: "); n != min(j.got.Status, 1) && j.got.Status != command.ExitChanges {
+		j.wrong("", "%d errors with exit status %d", n, j.got.Status)
 	}
 }
 
@@ -84,8 +85,8 @@ func (j *judgement) output() {
 func (j *judgement) status() {
 	causes, certain := j.findCauses()
 	j.causes = causes
-	switch got := j.got.status; {
-	case got == exitChanges && j.detailed, got == 0 && !certain:
+	switch got := j.got.Status; {
+	case got == command.ExitChanges && j.detailed, got == 0 && !certain:
 	case causes[got] == "":
 		allowed := slices.Sorted(maps.Keys(causes))
 		if !certain {
@@ -107,31 +108,31 @@ func (j *judgement) findCauses() (causes map[int]string, certain bool) {
 	first := j.moments[0]
 	switch {
 	case first.config.broken != "", len(first.config.public)+len(first.config.private) == 0:
-		return map[int]string{exitConfiguration: "the configuration is broken"}, true
+		return map[int]string{command.ExitConfiguration: "the configuration is broken"}, true
 	case first.held(j.now), first.standby():
 		return causes, false
 	case j.locked:
-		return map[int]string{exitTemporary: "another holds the lock"}, true
+		return map[int]string{command.ExitTemporary: "another holds the lock"}, true
 	}
 	switch j.disk {
 	case "exports-directory", "exports-fifo", "exports-symlink":
-		return map[int]string{exitCannotWrite: j.disk}, true
+		return map[int]string{command.ExitCannotWrite: j.disk}, true
 	case "lock-directory", "no-directory":
 		if j.command == "apply" {
-			return map[int]string{exitCannotWrite: j.disk}, true
+			return map[int]string{command.ExitCannotWrite: j.disk}, true
 		}
 	case "etab-directory":
-		causes[exitCannotWrite] = j.disk
+		causes[command.ExitCannotWrite] = j.disk
 	}
 	if first.asks() {
 		if j.unreachable {
-			causes[exitUnavailable], certain = "Keystone is not there", true
+			causes[command.ExitUnavailable], certain = "Keystone is not there", true
 		}
 		if j.wrongSecret {
-			causes[exitNoPermission], certain = "the password is wrong", true
+			causes[command.ExitNoPermission], certain = "the password is wrong", true
 		}
 		if j.admin && !first.roles[keystonetest.System] || !j.admin && !first.roles[simHome] {
-			causes[exitNoPermission], certain = "the user has no role where he logs in", true
+			causes[command.ExitNoPermission], certain = "the user has no role where he logs in", true
 		}
 	}
 	if j.struck() && !j.fault.flap {
@@ -145,22 +146,22 @@ func (j *judgement) findCauses() (causes map[int]string, certain bool) {
 		}
 		switch {
 		case strings.Contains(m.change.verb[0], "project"), strings.Contains(m.change.verb[0], "role"):
-			causes[exitNoPermission] = "the user's rights changed"
+			causes[command.ExitNoPermission] = "the user's rights changed"
 		case m.change.verb[0] == "cell-down":
-			causes[exitUnavailable] = "a cell went down"
+			causes[command.ExitUnavailable] = "a cell went down"
 		}
 	}
 	if j.edited() {
-		causes[exitTemporary] = "the exports file changed during the run"
+		causes[command.ExitTemporary] = "the exports file changed during the run"
 	}
 	if j.exportfs != "" && j.exportfs != "complains" && !j.noReload && j.command == "apply" {
-		causes[exitExportfs] = "exportfs " + j.exportfs
+		causes[command.ExitExportfs] = "exportfs " + j.exportfs
 	}
 	for _, t := range j.moments {
 		j.causesIn(t, causes)
 	}
 	if len(j.moments) > 2 {
-		causes[exitRefused] = "more than one change during the run"
+		causes[command.ExitRefused] = "more than one change during the run"
 	}
 	j.causesOfRefusal(causes)
 	if len(j.moments) == 1 && !j.struck() && len(first.holdersTwice()) > 0 {
@@ -172,18 +173,18 @@ func (j *judgement) findCauses() (causes map[int]string, certain bool) {
 func (j *judgement) causesIn(t truth, causes map[int]string) {
 	for region, nova := range t.regions {
 		if !nova {
-			causes[exitUntrusted] = "the catalog has no Nova in " + region
+			causes[command.ExitUntrusted] = "the catalog has no Nova in " + region
 		}
 	}
 	for cell := range t.down {
-		causes[exitUnavailable] = "cell " + cell + " is down"
+		causes[command.ExitUnavailable] = "cell " + cell + " is down"
 	}
 	for address, holders := range t.holders() {
 		if len(holders) > 1 {
-			causes[exitRefused] = address + " is held twice"
+			causes[command.ExitRefused] = address + " is held twice"
 		}
 		if isImpossible(address) {
-			causes[exitUntrusted] = address + " is no client's"
+			causes[command.ExitUntrusted] = address + " is no client's"
 		}
 	}
 	silent := map[string]bool{}
@@ -194,7 +195,7 @@ func (j *judgement) causesIn(t truth, causes map[int]string) {
 	}
 	if len(silent) > 0 && j.struck() && j.fault.flap {
 		// In the listing that came back empty, the others are missing beside it.
-		causes[exitUntrusted] = "instances are missing, and another is silent"
+		causes[command.ExitUntrusted] = "instances are missing, and another is silent"
 	}
 	rights := t.rights()
 	for at, g := range j.old.grants {
@@ -205,21 +206,21 @@ func (j *judgement) causesIn(t truth, causes map[int]string) {
 		switch {
 		case g.owner.project == "":
 		case !t.visible(g.owner.project) && !t.roles[keystonetest.System]:
-			causes[exitNoPermission] = "Keystone does not show project " + g.owner.project
+			causes[command.ExitNoPermission] = "Keystone does not show project " + g.owner.project
 		case lives && p.name != g.owner.name:
-			causes[exitNoPermission] = "project " + g.owner.project + " has another name"
+			causes[command.ExitNoPermission] = "project " + g.owner.project + " has another name"
 		}
 		if silent[g.owner.project] {
-			causes[exitUntrusted] = "an instance of project " + g.owner.project + " is silent"
+			causes[command.ExitUntrusted] = "an instance of project " + g.owner.project + " is silent"
 		}
 		for key, entry := range t.config.private {
 			hidden := !t.visible(t.meaning(key)) && !t.roles[keystonetest.System]
 			for _, m := range entry.mounts {
 				if m.path == at.path && t.where(m.host) == simUnknown {
-					causes[exitUnavailable] = "nobody knows where " + m.host + " is"
+					causes[command.ExitUnavailable] = "nobody knows where " + m.host + " is"
 				}
 				if m.path == at.path && hidden {
-					causes[exitNoPermission] = "Keystone does not show project " + key
+					causes[command.ExitNoPermission] = "Keystone does not show project " + key
 				}
 			}
 		}
@@ -237,18 +238,18 @@ func (j *judgement) causesOfRefusal(causes map[int]string) {
 			}
 		}
 		if removed > t.config.limit(len(j.old.grants)) || removed > 0 && len(rights) == 0 || len(j.moments) > 1 || j.fault.flap {
-			causes[exitRefused] = fmt.Sprintf("%d of %d grants would go", removed, len(j.old.grants))
+			causes[command.ExitRefused] = fmt.Sprintf("%d of %d grants would go", removed, len(j.old.grants))
 		}
 		if j.approve != nil && !j.sameAsRefused(t) {
-			causes[exitRefused] = "another plan was approved"
+			causes[command.ExitRefused] = "another plan was approved"
 		}
 	}
 	if j.byHand() {
-		causes[exitRefused] = "the exports file was changed by hand"
+		causes[command.ExitRefused] = "the exports file was changed by hand"
 	}
 	if j.approve != nil && j.sameAsRefused(j.moments[0]) && len(j.moments) == 1 && !j.struck() {
 		if len(j.moments[0].holdersTwice()) == 0 {
-			delete(causes, exitRefused)
+			delete(causes, command.ExitRefused)
 		}
 	}
 }
@@ -288,15 +289,15 @@ func faultStatuses(name string) []int {
 	}
 	switch {
 	case has("status-401", "status-403", "token-expire"):
-		return []int{exitNoPermission}
+		return []int{command.ExitNoPermission}
 	case has("reset-", "closed-", "black-hole", "stall-", "slow-drip", "status-429", "status-5", "instance-unknown"):
-		return []int{exitUnavailable}
+		return []int{command.ExitUnavailable}
 	case has("status-404", "list-empty", "truncated", "page-short", "instance-other-tenant", "project-another"):
 		// Less than everything is shown: not to be trusted, or no proof. And a 404
 		// to one who exchanges a token is a token that is not found.
-		return []int{exitUntrusted, exitNoPermission}
+		return []int{command.ExitUntrusted, command.ExitNoPermission}
 	}
-	return []int{exitUntrusted}
+	return []int{command.ExitUntrusted}
 }
 
 // files looks at what a run may not change.
@@ -309,27 +310,27 @@ func (j *judgement) files() {
 	if j.edited() {
 		before = simFile{kind: "file", text: j.edit.text}
 	}
-	failed := j.got.status != 0 || j.command == "plan"
+	failed := j.got.Status != 0 || j.command == "plan"
 	if (failed || j.left()) && j.after.exports != before {
-		j.wrong(unchanged, "the exports file changed, although the run ended with %d", j.got.status)
+		j.wrong(unchanged, "the exports file changed, although the run ended with %d", j.got.Status)
 	}
-	if said := regexp.MustCompile(`exports file (and the active table are|is) as before|nothing was changed`); j.got.status == exitExportfs && !said.MatchString(j.got.stderr) {
+	if said := regexp.MustCompile(`exports file (and the active table are|is) as before|nothing was changed`); j.got.Status == command.ExitExportfs && !said.MatchString(j.got.Stderr) {
 		j.wrong("", "nothing says that the old file is back")
 	}
 	if !failed && !j.left() || j.after.etab == j.before.etab {
 		return
 	}
-	if j.got.status == exitExportfs {
+	if j.got.Status == command.ExitExportfs {
 		// What an exportfs leaves behind that does not do what it should, no
 		// program can mend, nor what it makes of a file that somebody edited;
 		// else the table is that of the old file.
 		broken := strings.HasPrefix(j.exportfs, "truncates") && !strings.HasSuffix(j.exportfs, "once")
-		if (broken || j.byHand()) && strings.Contains(j.got.stderr, "but the active table is not") ||
+		if (broken || j.byHand()) && strings.Contains(j.got.Stderr, "but the active table is not") ||
 			len(tableDifferences(j.after.etab.text, j.old)) == 0 {
 			return
 		}
 	}
-	j.wrong(table, "the active table changed, although the run ended with %d", j.got.status)
+	j.wrong(table, "the active table changed, although the run ended with %d", j.got.Status)
 }
 
 // overtaken looks at a success in spite of a change of the exports file by
@@ -349,7 +350,7 @@ func (j *judgement) removals() {
 			continue
 		}
 		gone++
-		reason := removalReason(j.got.stdout, at)
+		reason := removalReason(j.got.Stdout, at)
 		keep := fmt.Sprintf("grep '^%s %s\\(' exports.d/nfs-exportd.exports", at.path, regexp.QuoteMeta(at.client))
 		if reason == "" {
 			j.wrong(keep, "%s %s went, and no reason was named", at.path, at.client)
@@ -494,7 +495,7 @@ func (j *judgement) unexplained(differences []string) []string {
 	return slices.DeleteFunc(differences, func(difference string) bool {
 		entry, surplus := strings.CutPrefix(difference, "! grep '^")
 		path, _, _ := strings.Cut(entry, `\t`)
-		return surplus && j.exportfs != "" && !paths[path] && strings.Contains(j.got.stderr, "warn: "+path+" for ")
+		return surplus && j.exportfs != "" && !paths[path] && strings.Contains(j.got.Stderr, "warn: "+path+" for ")
 	})
 }
 
@@ -518,15 +519,15 @@ func (j *judgement) mayBeHidden(at simPlace, r simRight) bool {
 // count keeps what happened.
 func (j *judgement) count() {
 	j.stats.runs++
-	j.stats.statuses[j.command+" "+strconv.Itoa(j.got.status)]++
+	j.stats.statuses[j.command+" "+strconv.Itoa(j.got.Status)]++
 	switch t := j.moments[0]; {
-	case j.got.status != 0:
+	case j.got.Status != 0:
 	case t.held(j.now):
 		j.stats.held++
 	case t.standby():
 		j.stats.standby++
 	}
-	if j.command == "apply" && j.got.status == 0 {
+	if j.command == "apply" && j.got.Status == 0 {
 		for at := range j.new.grants {
 			if _, ok := j.old.grants[at]; !ok {
 				j.stats.added++
@@ -535,9 +536,9 @@ func (j *judgement) count() {
 	}
 	switch {
 	case j.approve == nil:
-	case j.got.status == 0:
+	case j.got.Status == 0:
 		j.stats.approved++
-	case j.got.status == exitRefused:
+	case j.got.Status == command.ExitRefused:
 		j.stats.stale++
 	}
 	if j.struck() {

@@ -1,4 +1,4 @@
-package command
+package simulation
 
 import (
 	"fmt"
@@ -16,7 +16,7 @@ func (l *life) fail(a *attempt, violations []violation) {
 	fmt.Printf("\n%s-- end --\n", l.script(a, violations))
 	l.t.Fatalf("seed %d, step %d, %s:\n%s\nexit status %d\nstdout:\n%s\nstderr:\n%s\n"+
 		"To see it again, run with -simulation.seed=%d -simulation.steps=%d, or put the script above, up to its end, into testdata/script.",
-		l.seed, l.step, strings.Join(l.words(a, "$WORK"), " "), b.String(), a.got.status, a.got.stdout, a.got.stderr, l.seed, l.step)
+		l.seed, l.step, strings.Join(l.words(a, "$WORK"), " "), b.String(), a.got.Status, a.got.Stdout, a.got.Stderr, l.seed, l.step)
 }
 
 // script is one for TestScripts that starts from what the run started from, has

@@ -1,0 +1,99 @@
+package commandtest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"nfs-exportd/command"
+	"nfs-exportd/render"
+)
+
+// Main runs the tests of a package with two programs in PATH: nfs-exportd, which
+// takes resolver, clock and interfaces from its environment, and fake-exportfs,
+// which stands in for exportfs(8). It is for a TestMain.
+func Main(m testscript.TestingM) {
+	testscript.Main(m, map[string]func(){
+		"nfs-exportd":   func() { os.Exit(runInTest()) },
+		"fake-exportfs": func() { os.Exit(fakeExportfs(os.Args[1], os.Args[2:])) },
+	})
+}
+
+// runInTest is main with a resolver, a clock and interfaces that the
+// environment describes, and without waiting between tries.
+func runInTest() int {
+	if status, ok := render.ProofPart(os.Args); ok {
+		return status
+	}
+	ctx, stop := command.UntilSignal(context.Background())
+	defer stop()
+	a := command.App{
+		Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
+		Now: func() time.Time {
+			if t, err := time.Parse(time.RFC3339, os.Getenv("TEST_NOW")); err == nil {
+				return t
+			}
+			return time.Now()
+		},
+		Lookup: Lookup,
+		Local: func() ([]netip.Addr, error) {
+			var addrs []netip.Addr
+			for text := range strings.FieldsSeq(os.Getenv("TEST_LOCAL")) {
+				addrs = append(addrs, netip.MustParseAddr(text))
+			}
+			return addrs, nil
+		},
+		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+		Flush: os.Getenv("TEST_FLUSH"),
+	}
+	switch os.Getenv("TEST_PANIC") {
+	case "local":
+		a.Local = func() ([]netip.Addr, error) { panic("made by the test") }
+	case "lookup":
+		a.Lookup = func(context.Context, string, string) ([]netip.Addr, error) { panic("made by the test") }
+	}
+	return a.Run(ctx, os.Args)
+}
+
+// Lookup answers from TEST_HOSTS, which has lines of a name and its
+// addresses; a semicolon ends a line too. An address "servfail4" or "servfail6" is a failure of that family.
+// A name without a line does not exist.
+func Lookup(_ context.Context, network, host string) ([]netip.Addr, error) {
+	host = strings.TrimSuffix(host, ".")
+	if asked := os.Getenv("TEST_ASKED"); asked != "" {
+		f, err := os.OpenFile(asked, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		if _, err := fmt.Fprintln(f, network, host); err != nil {
+			return nil, err
+		}
+	}
+	missing := &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+	for line := range strings.Lines(strings.ReplaceAll(os.Getenv("TEST_HOSTS"), ";", "\n")) {
+		words := strings.Fields(line)
+		if len(words) == 0 || words[0] != host {
+			continue
+		}
+		var addrs []netip.Addr
+		for _, word := range words[1:] {
+			if word == "servfail"+strings.TrimPrefix(network, "ip") {
+				return nil, &net.DNSError{Err: "server misbehaving", Name: host, IsTemporary: true}
+			}
+			if addr, err := netip.ParseAddr(word); err == nil && (network == "ip" || addr.Is4() == (network == "ip4")) {
+				addrs = append(addrs, addr)
+			}
+		}
+		if len(addrs) > 0 {
+			return addrs, nil
+		}
+	}
+	return nil, missing
+}

@@ -1,0 +1,127 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"nfs-exportd/exports"
+	"nfs-exportd/keystone"
+	"nfs-exportd/render"
+)
+
+// Exit statuses, as in sysexits.h(3head) and "EXIT STATUS" of nfs-exportd(8).
+const (
+	ExitOK            = 0
+	ExitChanges       = 2
+	ExitUsage         = 64
+	ExitRefused       = 65
+	ExitUnavailable   = 69
+	ExitBug           = 70
+	ExitExportfs      = 71
+	ExitCannotWrite   = 73
+	ExitTemporary     = 75
+	ExitUntrusted     = 76
+	ExitNoPermission  = 77
+	ExitConfiguration = 78
+	ExitSignal        = 128 // plus the signal's number
+)
+
+// exitStatus is the one place that knows which error is which exit status.
+func exitStatus(ctx context.Context, err error) int {
+	if err == nil {
+		return ExitOK
+	}
+	if errors.Is(err, errChanges) {
+		return ExitChanges
+	}
+	var sig signalled
+	if errors.Is(err, context.Canceled) && errors.As(context.Cause(ctx), &sig) {
+		return ExitSignal + int(sig.Signal)
+	}
+	if errors.Is(err, syscall.EPIPE) && is[*outputError](err) {
+		return ExitSignal + int(syscall.SIGPIPE)
+	}
+	if unclear, ok := errors.AsType[*exports.UnclearError](err); ok {
+		switch unclear.Doubt() {
+		case exports.ProjectHidden:
+			return ExitNoPermission
+		case exports.InstanceSilent:
+			return ExitUntrusted
+		default:
+			return ExitUnavailable
+		}
+	}
+	for _, row := range []struct {
+		is     func(error) bool
+		status int
+	}{
+		{is[*usageError], ExitUsage},
+
+		{is[*exports.ClaimedTwiceError], ExitRefused},
+		{is[*refusedError], ExitRefused},
+
+		{is[*keystone.UnavailableError], ExitUnavailable},
+
+		{is[*render.UnsafeError], ExitBug},
+		{is[*render.MismatchError], ExitBug},
+
+		// A failed installation carries what failed in it: its own status
+		// comes first.
+		{is[*render.ActivationError], ExitExportfs},
+		{is[*render.ExportfsError], ExitExportfs},
+		{is[*render.ProofServiceError], ExitExportfs},
+		{is[*render.TableError], ExitExportfs},
+
+		{isChanged, ExitTemporary},
+		{is[*render.LockedError], ExitTemporary},
+		{is[*render.FileError], ExitCannotWrite},
+		{is[*outputError], ExitCannotWrite},
+
+		{is[*keystone.UntrustedError], ExitUntrusted},
+		{is[*exports.AddressError], ExitUntrusted},
+
+		{is[*keystone.RefusedError], ExitNoPermission},
+
+		{is[*configError], ExitConfiguration},
+		{is[*keystone.CredentialsError], ExitConfiguration},
+		{is[*render.AdoptError], ExitConfiguration},
+		{is[*render.PathProblem], ExitConfiguration},
+		{is[*render.RejectedError], ExitConfiguration},
+	} {
+		if row.is(err) {
+			return row.status
+		}
+	}
+	return ExitBug
+}
+
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+func isChanged(err error) bool { return errors.Is(err, render.ErrChanged) }
+
+// errChanges has no text: it is the answer of "plan --detailed-exitcode".
+var errChanges = errors.New("there are changes")
+
+// usageError is a command line that cannot be understood.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string {
+	return fmt.Sprintf("%s; see nfs-exportd --help", e.err)
+}
+
+func (e *usageError) Unwrap() error { return e.err }
+
+// outputError is a result that could not be printed: a plan, or what check or explain
+// found.
+type outputError struct{ err error }
+
+func (e *outputError) Error() string {
+	return fmt.Sprintf("cannot print the result: %s; nothing was changed: run again with a standard output that takes it", e.err)
+}
+
+func (e *outputError) Unwrap() error { return e.err }
