@@ -32,6 +32,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/exports/config"
 	"nfs-exportd/keystone"
 	"nfs-exportd/render"
 )
@@ -472,7 +473,7 @@ func (a *app) settings(c *cli.Context) (settings, error) {
 		adopt:       c.StringSlice(flagAdopt),
 	}
 	for _, host := range c.StringSlice(flagServeAs) {
-		name, ok := exports.CanonicalHost(host)
+		name, ok := config.CanonicalHost(host)
 		if addr, err := netip.ParseAddr(host); err == nil {
 			name, ok = addr.Unmap().String(), true
 		}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/exports/config"
 	"nfs-exportd/keystone"
 	"nfs-exportd/render"
 )
@@ -41,7 +42,7 @@ type settings struct {
 
 const (
 	// configLimit is how much of a configuration file is read: one byte more
-	// than exports.ParseConfig takes, which then says what is wrong.
+	// than config.Parse takes, which then says what is wrong.
 	configLimit = 4<<20 + 1
 	// exportfsTimeout is for one run of exportfs. It needs seconds for
 	// thousands of clients, and minutes when it waits for a dead resolver
@@ -231,7 +232,7 @@ func (a *app) readConfig(path string) (*exports.Config, error) {
 	if info, err := f.Stat(); err == nil && info.Mode()&fs.ModeNamedPipe != 0 && len(text) == 0 {
 		return nil, &configError{path, errors.New("it is a FIFO to which nobody writes: name a file with --" + flagConfig)}
 	}
-	config, err := exports.ParseConfig(text)
+	config, err := config.Parse(text)
 	if err != nil {
 		return nil, &configError{path, err}
 	}
@@ -268,7 +269,7 @@ func maintenanceOf(creds keystone.Credentials) (exports.Maintenance, error) {
 	if creds.Maintenance == nil {
 		return exports.Maintenance{}, nil
 	}
-	m, err := exports.ParseMaintenance(creds.Maintenance)
+	m, err := config.ParseMaintenance(creds.Maintenance)
 	if err != nil {
 		return m, &configError{creds.Source, err}
 	}

@@ -1,4 +1,6 @@
-package exports
+// Package config reads the configuration file, nfs-mounts.yaml(5), into an
+// [exports.Config]. It reports all problems of a file at once, with their lines.
+package config
 
 import (
 	"cmp"
@@ -13,46 +15,28 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/xrash/smetrics"
 	"go.yaml.in/yaml/v4"
+
+	"nfs-exportd/exports"
+	"nfs-exportd/yamlfile"
 )
 
-const (
-	// maxConfigSize is far above any real file (thousands of projects are less
-	// than a megabyte) and keeps a wrong path from eating the memory.
-	maxConfigSize = 4 << 20
-	// maxConfigNodes bounds what aliases can make of such a file.
-	maxConfigNodes = 1 << 18
-	// maxProblems keeps the report of a file of another kind readable.
-	maxProblems = 50
-	maxField    = 200
-	maxMessage  = 600
-	maxQuoted   = 80
-	// maxLine is longer than any name or path. With aliases a long text costs as
-	// often as it is referred to.
-	maxLine = 4096
-	// maxToken is what exportfs(8) reads of one CLIENT(OPTIONS), see
-	// getexportent in nfs-utils' support/nfs/exports.c.
-	maxToken = 511
-	// maxAddress is the length of the longest textual address.
-	maxAddress = 39
-	// maxPath is what exportfs(8) takes of a path before it silently drops the
-	// rest of the file.
-	maxPath = 1023
-)
+// maxSize is far above any real file (thousands of projects are less than a
+// megabyte) and keeps a wrong path from eating the memory.
+const maxSize = 4 << 20
 
-// ParseConfig reads a configuration file, nfs-mounts.yaml(5). Unknown keys are
-// errors. It gives all problems at once, as a *ConfigError.
-func ParseConfig(text []byte) (*Config, error) {
+// Parse reads a configuration file. Unknown keys are errors. The error is an
+// [*Error] with all problems.
+func Parse(text []byte) (*exports.Config, error) {
 	p := parser{}
 	root := p.document(text)
 	if root == nil {
 		return nil, p.err()
 	}
-	config := &Config{
-		Options:   DefaultOptions,
-		OpenStack: OpenStack{Domain: DefaultDomain, Listing: ListingAuto, Concurrency: DefaultConcurrency},
-		Limits:    Limits{MaxRemoved: DefaultMaxRemoved, MaxRemovedPercent: DefaultMaxRemovedPercent},
+	config := &exports.Config{
+		Options:   exports.DefaultOptions,
+		OpenStack: exports.OpenStack{Domain: exports.DefaultDomain, Listing: exports.ListingAuto, Concurrency: exports.DefaultConcurrency},
+		Limits:    exports.Limits{MaxRemoved: exports.DefaultMaxRemoved, MaxRemovedPercent: exports.DefaultMaxRemovedPercent},
 	}
 	top := p.mapping(root, "", levelTop)
 	// What a project's options default to must be known before the projects.
@@ -79,12 +63,171 @@ func ParseConfig(text []byte) (*Config, error) {
 	return config, nil
 }
 
-// ParseMaintenance reads the value of a maintenance key in another file than
-// the configuration file. It gives a *ConfigError.
-func ParseMaintenance(node *yaml.Node) (Maintenance, error) {
-	p := parser{}
-	m := p.maintenance(node)
-	return m, p.err()
+// document gives the top node of the file, or nil with a problem.
+func (p *parser) document(text []byte) *yaml.Node {
+	if len(text) > maxSize {
+		p.problem(new(yaml.Node), "", "the file has more than %d bytes: is this the right file?", maxSize)
+		return nil
+	}
+	root, err := yamlfile.ParseDocument(text)
+	if syntax, ok := errors.AsType[*yamlfile.SyntaxError](err); ok {
+		where := &yaml.Node{Line: syntax.Line}
+		syntax.Line = 0
+		p.problem(where, "", "%s", syntax)
+	}
+	return root
+}
+
+func (p *parser) private(section *yaml.Node, options string) []exports.ProjectConfig {
+	var projects []exports.ProjectConfig
+	gids := map[int]string{}
+	p.pairs(section, "private", func(key, value *yaml.Node) {
+		field := "private." + key.Value
+		project := exports.ProjectConfig{Key: key.Value, Options: options, Line: key.Line}
+		fields := p.mapping(value, field, levelProject)
+		if node, ok := fields["gid"]; ok {
+			if gid, ok := p.number(node, field+".gid", 0, 1<<32-2); ok {
+				if other, ok := gids[gid]; ok {
+					p.problem(node, field+".gid", "%d is already the gid of %s: each project has its own", gid, other)
+				}
+				gids[gid] = key.Value
+			}
+		}
+		if node, ok := fields["options"]; ok {
+			project.Options = p.options(node, field+".options")
+		}
+		p.pairs(fields["mounts"], field+".mounts", func(name, value *yaml.Node) {
+			if m, ok := p.mount(name, value, field+".mounts."+name.Value); ok {
+				project.Mounts = append(project.Mounts, m)
+			}
+		})
+		projects = append(projects, project)
+	})
+	return projects
+}
+
+func (p *parser) openStack(section *yaml.Node, o *exports.OpenStack) {
+	fields := p.mapping(section, "openstack", levelOpenStack)
+	text := func(key string, target *string) {
+		if node, ok := fields[key]; ok {
+			*target, _ = p.line(node, "openstack."+key)
+		}
+	}
+	texts := func(key string, target *[]string) {
+		if node, ok := fields[key]; ok {
+			*target = p.lines(node, "openstack."+key)
+		}
+	}
+	text("cloud", &o.Cloud)
+	text("credentials", &o.Credentials)
+	if o.Credentials != "" && !path.IsAbs(o.Credentials) {
+		p.problem(yamlfile.Resolve(fields["credentials"]), "openstack.credentials",
+			"%q does not start with a slash: which file that is would depend on where the program is started", shorten(o.Credentials, maxQuoted))
+	}
+	text("domain", &o.Domain)
+	texts("regions", &o.Regions)
+	texts("networks", &o.Networks)
+	if node, ok := fields["listing"]; ok {
+		text, ok := p.line(node, "openstack.listing")
+		o.Listing = exports.Listing(text)
+		if ok && !slices.Contains([]exports.Listing{exports.ListingAuto, exports.ListingAllProjects, exports.ListingPerProject}, o.Listing) {
+			p.problem(node, "openstack.listing", "%q is not one of %s, %s and %s", text, exports.ListingAuto, exports.ListingAllProjects, exports.ListingPerProject)
+		}
+	}
+	if node, ok := fields["concurrency"]; ok {
+		o.Concurrency, _ = p.number(node, "openstack.concurrency", 1, exports.MaxConcurrency)
+	}
+}
+
+func (p *parser) limits(section *yaml.Node, l *exports.Limits) {
+	fields := p.mapping(section, "safety", levelSafety)
+	if node, ok := fields["max_removed"]; ok {
+		l.MaxRemoved, _ = p.number(node, "safety.max_removed", 0, 1<<31-1)
+	}
+	if node, ok := fields["max_removed_percent"]; ok {
+		l.MaxRemovedPercent, _ = p.number(node, "safety.max_removed_percent", 0, 100)
+	}
+}
+
+const (
+	// maxProblems keeps the report of a file of another kind readable.
+	maxProblems = 50
+	maxField    = 200
+	maxMessage  = 600
+	maxQuoted   = 80
+)
+
+// Problem is one thing that is wrong with the file.
+type Problem struct {
+	Line    int    // from 1; 0 where no line is to blame
+	Field   string // the path of keys to it, such as private.tools.gid
+	Message string
+}
+
+// String is the problem on one line, after its line number and its keys.
+func (p Problem) String() string {
+	var b strings.Builder
+	if p.Line > 0 {
+		fmt.Fprintf(&b, "line %d: ", p.Line)
+	}
+	if p.Field != "" {
+		fmt.Fprintf(&b, "%s: ", p.Field)
+	}
+	b.WriteString(p.Message)
+	return b.String()
+}
+
+// Error is everything that is wrong with a configuration file.
+type Error struct {
+	Problems []Problem // at least one, in the order of their lines
+}
+
+func (e *Error) Error() string {
+	if len(e.Problems) == 1 {
+		return e.Problems[0].String()
+	}
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = "\n  " + p.String()
+	}
+	return fmt.Sprintf("%d problems:%s", len(e.Problems), strings.Join(lines, ""))
+}
+
+// parser collects problems while it walks a YAML document.
+type parser struct {
+	problems []Problem
+	more     int // problems that were not kept
+	nodes    int
+	tooLarge bool
+}
+
+func (p *parser) err() error {
+	if len(p.problems) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(p.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+	if p.more > 0 {
+		p.problems = append(p.problems, Problem{Message: fmt.Sprintf("and %d more", p.more)})
+	}
+	return &Error{Problems: p.problems}
+}
+
+func (p *parser) problem(node *yaml.Node, field, format string, args ...any) {
+	if len(p.problems) == maxProblems {
+		p.more++
+		return
+	}
+	p.problems = append(p.problems, Problem{
+		Line: node.Line, Field: shorten(field, maxField), Message: shorten(fmt.Sprintf(format, args...), maxMessage),
+	})
+}
+
+// shorten cuts a text for a message. What is cut is ASCII, but for field names.
+func shorten(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
 // level is a place in the file that has keys of its own.
@@ -107,89 +250,6 @@ var knownKeys = map[level][]string{
 	levelOpenStack:   {"cloud", "credentials", "domain", "regions", "networks", "listing", "concurrency"},
 	levelExports:     {"options"},
 	levelSafety:      {"max_removed", "max_removed_percent"},
-}
-
-// parser collects problems while it walks a YAML document.
-type parser struct {
-	problems []Problem
-	more     int // problems that were not kept
-	nodes    int
-	tooLarge bool
-}
-
-func (p *parser) err() error {
-	if len(p.problems) == 0 {
-		return nil
-	}
-	slices.SortStableFunc(p.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
-	if p.more > 0 {
-		p.problems = append(p.problems, Problem{Message: fmt.Sprintf("and %d more", p.more)})
-	}
-	return &ConfigError{Problems: p.problems}
-}
-
-func (p *parser) problem(node *yaml.Node, field, format string, args ...any) {
-	if len(p.problems) == maxProblems {
-		p.more++
-		return
-	}
-	p.problems = append(p.problems, Problem{
-		Line: node.Line, Field: shorten(field, maxField), Message: shorten(fmt.Sprintf(format, args...), maxMessage),
-	})
-}
-
-// shorten cuts a text for a message. What is cut is ASCII, but for field names.
-func shorten(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "…"
-}
-
-// document gives the top node of the file, or nil with a problem.
-func (p *parser) document(text []byte) *yaml.Node {
-	if len(text) > maxConfigSize {
-		p.problem(new(yaml.Node), "", "the file has more than %d bytes: is this the right file?", maxConfigSize)
-		return nil
-	}
-	root, err := ParseDocument(text)
-	if syntax, ok := errors.AsType[*SyntaxError](err); ok {
-		where := &yaml.Node{Line: syntax.Line}
-		syntax.Line = 0
-		p.problem(where, "", "%s", syntax)
-	}
-	return root
-}
-
-// resolve follows an alias.
-func resolve(node *yaml.Node) *yaml.Node {
-	for node.Kind == yaml.AliasNode {
-		node = node.Alias
-	}
-	return node
-}
-
-// untagged gives what a node stands for, and whether YAML alone says what it
-// is: with a tag of the file's own, other readers make something else of it.
-func (p *parser) untagged(node *yaml.Node, field string) (*yaml.Node, bool) {
-	node = resolve(node)
-	plain := map[yaml.Kind]string{yaml.ScalarNode: "!!str", yaml.MappingNode: "!!map", yaml.SequenceNode: "!!seq"}
-	if node.Style&yaml.TaggedStyle != 0 && node.Tag != plain[node.Kind] {
-		p.problem(node, field, "has the tag %q, which is not understood here: take it out", shorten(node.Tag, maxQuoted))
-		return node, false
-	}
-	return node, true
-}
-
-// count reports whether the file is of a size that can be meant: a few aliases
-// of aliases can stand for more than fits into any memory.
-func (p *parser) count(node *yaml.Node) bool {
-	p.nodes++
-	if p.nodes > maxConfigNodes && !p.tooLarge {
-		p.tooLarge = true
-		p.problems = append(p.problems, Problem{Line: node.Line, Message: "aliases make this file too large to be meant"})
-	}
-	return !p.tooLarge
 }
 
 // mapping gives the values of a mapping by their keys. All keys but those that
@@ -225,7 +285,7 @@ func instead(word string, at level) string {
 		}
 		return key, places
 	}
-	near := func(known []string) string { return Nearest(word, known) }
+	near := func(known []string) string { return yamlfile.Nearest(word, known) }
 	exact := func(known []string) string {
 		if slices.Contains(known, word) {
 			return word
@@ -291,6 +351,36 @@ func (p *parser) pairs(node *yaml.Node, field string, visit func(key, value *yam
 	}
 }
 
+const (
+	// maxNodes bounds what aliases can make of a file of maxSize.
+	maxNodes = 1 << 18
+	// maxLine is longer than any name or path. With aliases a long text costs as
+	// often as it is referred to.
+	maxLine = 4096
+)
+
+// untagged gives what a node stands for, and whether YAML alone says what it
+// is: with a tag of the file's own, other readers make something else of it.
+func (p *parser) untagged(node *yaml.Node, field string) (*yaml.Node, bool) {
+	node = yamlfile.Resolve(node)
+	if yamlfile.Tagged(node) {
+		p.problem(node, field, "has the tag %q, which is not understood here: take it out", shorten(node.Tag, maxQuoted))
+		return node, false
+	}
+	return node, true
+}
+
+// count reports whether the file is of a size that can be meant: a few aliases
+// of aliases can stand for more than fits into any memory.
+func (p *parser) count(node *yaml.Node) bool {
+	p.nodes++
+	if p.nodes > maxNodes && !p.tooLarge {
+		p.tooLarge = true
+		p.problems = append(p.problems, Problem{Line: node.Line, Message: "aliases make this file too large to be meant"})
+	}
+	return !p.tooLarge
+}
+
 // kind names what a node is to a person who wrote it.
 func kind(node *yaml.Node) string {
 	switch node.Kind {
@@ -334,13 +424,13 @@ func (p *parser) line(node *yaml.Node, field string) (string, bool) {
 	case !ok:
 		return "", false
 	case len(text) > maxLine:
-		p.problem(resolve(node), field, "has more than %d characters", maxLine)
+		p.problem(yamlfile.Resolve(node), field, "has more than %d characters", maxLine)
 		return "", false
 	case strings.ContainsFunc(text, unicode.IsControl):
-		p.problem(resolve(node), field, "%q has a control character", shorten(text, maxQuoted))
+		p.problem(yamlfile.Resolve(node), field, "%q has a control character", shorten(text, maxQuoted))
 		return "", false
 	case strings.TrimSpace(text) != text:
-		p.problem(resolve(node), field, "%q has a space at its start or its end: take it out", shorten(text, maxQuoted))
+		p.problem(yamlfile.Resolve(node), field, "%q has a space at its start or its end: take it out", shorten(text, maxQuoted))
 		return "", false
 	}
 	return text, true
@@ -401,8 +491,19 @@ func (p *parser) number(node *yaml.Node, field string, least, most int) (int, bo
 	return 0, false
 }
 
-func (p *parser) public(section *yaml.Node) []PublicLine {
-	var lines []PublicLine
+const (
+	// maxToken is what exportfs(8) reads of one CLIENT(OPTIONS), see
+	// getexportent in nfs-utils' support/nfs/exports.c.
+	maxToken = 511
+	// maxAddress is the length of the longest textual address.
+	maxAddress = 39
+	// maxPath is what exportfs(8) takes of a path before it silently drops the
+	// rest of the file.
+	maxPath = 1023
+)
+
+func (p *parser) public(section *yaml.Node) []exports.PublicLine {
+	var lines []exports.PublicLine
 	p.pairs(section, "public", func(key, value *yaml.Node) {
 		field := "public." + key.Value
 		text, ok := p.text(value, field)
@@ -434,7 +535,7 @@ func (p *parser) public(section *yaml.Node) []PublicLine {
 // client. Of that grammar it takes PATH CLIENT(OPTIONS)... alone: the rest
 // (quotes, default options, continuation) has traps that can open a path to
 // the world. Blank lines and comments give nothing.
-func parsePublicLine(text string) ([]PublicLine, error) {
+func parsePublicLine(text string) ([]exports.PublicLine, error) {
 	// exportfs knows no other spaces than these.
 	fields := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \t\r\n\v\f", r) })
 	if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
@@ -447,7 +548,7 @@ func parsePublicLine(text string) ([]PublicLine, error) {
 	if len(fields) == 1 {
 		return nil, fmt.Errorf("path %q has no client: exportfs would open it to the world; write the clients, or *(OPTIONS) if the world is meant", fields[0])
 	}
-	var lines []PublicLine
+	var lines []exports.PublicLine
 	for _, field := range fields[1:] {
 		client, options, ok := strings.Cut(field, "(")
 		if !ok || !strings.HasSuffix(options, ")") || client == "" {
@@ -463,7 +564,7 @@ func parsePublicLine(text string) ([]PublicLine, error) {
 		if len(field) > maxToken {
 			return nil, fmt.Errorf("%.20q… has more than the %d characters that exportfs reads", field, maxToken)
 		}
-		lines = append(lines, PublicLine{Path: clean, Client: ParseClient(client), Options: options})
+		lines = append(lines, exports.PublicLine{Path: clean, Client: exports.ParseClient(client), Options: options})
 	}
 	return lines, nil
 }
@@ -597,53 +698,39 @@ func contradiction(options string) (string, string) {
 	return "", ""
 }
 
-func (p *parser) private(section *yaml.Node, options string) []ProjectConfig {
-	var projects []ProjectConfig
-	gids := map[int]string{}
-	p.pairs(section, "private", func(key, value *yaml.Node) {
-		field := "private." + key.Value
-		project := ProjectConfig{Key: key.Value, Options: options, Line: key.Line}
-		fields := p.mapping(value, field, levelProject)
-		if node, ok := fields["gid"]; ok {
-			if gid, ok := p.number(node, field+".gid", 0, 1<<32-2); ok {
-				if other, ok := gids[gid]; ok {
-					p.problem(node, field+".gid", "%d is already the gid of %s: each project has its own", gid, other)
-				}
-				gids[gid] = key.Value
-			}
+// publicAgree refuses public lines of which exportfs(8) would take the first
+// and drop the other.
+func (p *parser) publicAgree(lines []exports.PublicLine) {
+	first := map[exports.Place]exports.PublicLine{}
+	for _, l := range lines {
+		place := exports.Place{Path: l.Path, Client: l.Client}
+		if other, ok := first[place]; ok && other.Options != l.Options {
+			p.problem(&yaml.Node{Line: l.Line}, "public."+l.Name, "path %q is already open to %s with other options, in public.%s", l.Path, l.Client, other.Name)
+			continue
 		}
-		if node, ok := fields["options"]; ok {
-			project.Options = p.options(node, field+".options")
-		}
-		p.pairs(fields["mounts"], field+".mounts", func(name, value *yaml.Node) {
-			if m, ok := p.mount(name, value, field+".mounts."+name.Value); ok {
-				project.Mounts = append(project.Mounts, m)
-			}
-		})
-		projects = append(projects, project)
-	})
-	return projects
+		first[place] = l
+	}
 }
 
-func (p *parser) mount(key, value *yaml.Node, field string) (Mount, bool) {
+func (p *parser) mount(key, value *yaml.Node, field string) (exports.Mount, bool) {
 	node, ok := p.untagged(value, field)
 	if !ok || node.Kind == yaml.ScalarNode && node.Tag == "!!bool" {
-		return Mount{}, false
+		return exports.Mount{}, false
 	}
 	if node.Kind != yaml.ScalarNode || node.Tag == "!!null" {
 		p.problem(value, field, "must be HOST:/PATH, true or false, not %s", kind(node))
-		return Mount{}, false
+		return exports.Mount{}, false
 	}
 	text, ok := p.line(value, field)
 	if !ok {
-		return Mount{}, false
+		return exports.Mount{}, false
 	}
 	host, path, err := parseMount(text)
 	if err != nil {
 		p.problem(value, field, "%s", err)
-		return Mount{}, false
+		return exports.Mount{}, false
 	}
-	return Mount{Key: key.Value, Host: host, Path: path, Line: value.Line}, true
+	return exports.Mount{Key: key.Value, Host: host, Path: path, Line: value.Line}, true
 }
 
 // parseMount takes the HOST:/PATH of a project apart.
@@ -733,17 +820,25 @@ func CanonicalHost(name string) (string, bool) {
 	return strings.ToLower(name), true
 }
 
-func (p *parser) maintenance(node *yaml.Node) Maintenance {
+// ParseMaintenance reads the value of a maintenance key in another file than
+// the configuration file. The error is an [*Error].
+func ParseMaintenance(node *yaml.Node) (exports.Maintenance, error) {
+	p := parser{}
+	m := p.maintenance(node)
+	return m, p.err()
+}
+
+func (p *parser) maintenance(node *yaml.Node) exports.Maintenance {
 	const field = "maintenance"
 	if node == nil {
-		return Maintenance{}
+		return exports.Maintenance{}
 	}
 	node, ok := p.untagged(node, field)
 	switch {
 	case !ok:
-		return Maintenance{}
+		return exports.Maintenance{}
 	case node.Kind == yaml.MappingNode:
-		m := Maintenance{On: true}
+		m := exports.Maintenance{On: true}
 		fields := p.mapping(node, field, levelMaintenance)
 		if reason, ok := fields["reason"]; ok {
 			m.Reason = p.reason(reason, field+".reason")
@@ -759,22 +854,22 @@ func (p *parser) maintenance(node *yaml.Node) Maintenance {
 		return m
 	case node.Kind != yaml.ScalarNode || node.Tag == "!!null":
 		p.problem(node, field, "must be true, false, a reason, or a mapping of reason and until; not %s", kind(node))
-		return Maintenance{}
+		return exports.Maintenance{}
 	case node.Tag == "!!bool":
 		var on bool
 		if err := node.Decode(&on); err != nil {
 			p.problem(node, field, "%s", err)
 		}
-		return Maintenance{On: on}
+		return exports.Maintenance{On: on}
 	default:
 		// YAML 1.2 reads yes, no, on and off as text, YAML 1.1 as truth
 		// values, and quotes make text of any: what was meant is not clear.
 		switch strings.ToLower(node.Value) {
 		case "yes", "no", "on", "off", "y", "n", "true", "false", "":
 			p.problem(node, field, "%q is ambiguous: write true or false, without quotes", node.Value)
-			return Maintenance{}
+			return exports.Maintenance{}
 		}
-		return Maintenance{On: true, Reason: p.reason(node, field)}
+		return exports.Maintenance{On: true, Reason: p.reason(node, field)}
 	}
 }
 
@@ -787,94 +882,9 @@ func (p *parser) reason(node *yaml.Node, field string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	switch {
 	case text == "":
-		p.problem(resolve(node), field, "must not be empty")
+		p.problem(yamlfile.Resolve(node), field, "must not be empty")
 	case strings.ContainsFunc(text, unicode.IsControl):
-		p.problem(resolve(node), field, "%q has a control character", shorten(text, maxQuoted))
+		p.problem(yamlfile.Resolve(node), field, "%q has a control character", shorten(text, maxQuoted))
 	}
 	return text
-}
-
-func (p *parser) openStack(section *yaml.Node, o *OpenStack) {
-	fields := p.mapping(section, "openstack", levelOpenStack)
-	text := func(key string, target *string) {
-		if node, ok := fields[key]; ok {
-			*target, _ = p.line(node, "openstack."+key)
-		}
-	}
-	texts := func(key string, target *[]string) {
-		if node, ok := fields[key]; ok {
-			*target = p.lines(node, "openstack."+key)
-		}
-	}
-	text("cloud", &o.Cloud)
-	text("credentials", &o.Credentials)
-	if o.Credentials != "" && !path.IsAbs(o.Credentials) {
-		p.problem(resolve(fields["credentials"]), "openstack.credentials",
-			"%q does not start with a slash: which file that is would depend on where the program is started", shorten(o.Credentials, maxQuoted))
-	}
-	text("domain", &o.Domain)
-	texts("regions", &o.Regions)
-	texts("networks", &o.Networks)
-	if node, ok := fields["listing"]; ok {
-		text, ok := p.line(node, "openstack.listing")
-		o.Listing = Listing(text)
-		if ok && !slices.Contains([]Listing{ListingAuto, ListingAllProjects, ListingPerProject}, o.Listing) {
-			p.problem(node, "openstack.listing", "%q is not one of %s, %s and %s", text, ListingAuto, ListingAllProjects, ListingPerProject)
-		}
-	}
-	if node, ok := fields["concurrency"]; ok {
-		o.Concurrency, _ = p.number(node, "openstack.concurrency", 1, MaxConcurrency)
-	}
-}
-
-func (p *parser) limits(section *yaml.Node, l *Limits) {
-	fields := p.mapping(section, "safety", levelSafety)
-	if node, ok := fields["max_removed"]; ok {
-		l.MaxRemoved, _ = p.number(node, "safety.max_removed", 0, 1<<31-1)
-	}
-	if node, ok := fields["max_removed_percent"]; ok {
-		l.MaxRemovedPercent, _ = p.number(node, "safety.max_removed_percent", 0, 100)
-	}
-}
-
-// publicAgree refuses public lines of which exportfs(8) would take the first
-// and drop the other.
-func (p *parser) publicAgree(lines []PublicLine) {
-	first := map[Place]PublicLine{}
-	for _, l := range lines {
-		place := Place{l.Path, l.Client}
-		if other, ok := first[place]; ok && other.Options != l.Options {
-			p.problem(&yaml.Node{Line: l.Line}, "public."+l.Name, "path %q is already open to %s with other options, in public.%s", l.Path, l.Client, other.Name)
-			continue
-		}
-		first[place] = l
-	}
-}
-
-// Nearest gives the known word that a mistyped one was most likely meant to
-// be, or nothing.
-func Nearest(word string, known []string) string {
-	word = strings.ToLower(word)
-	best, distance := "", 3
-	for _, k := range known {
-		lower := strings.ToLower(k)
-		if diff := len(word) - len(lower); diff > 2 || diff < -2 {
-			continue // without the work
-		}
-		d := smetrics.WagnerFischer(word, lower, 1, 1, 1)
-		if parts(word) == parts(lower) {
-			d = 1 // removed_max
-		}
-		if d < distance && d <= max(1, len(k)/3) {
-			best, distance = k, d
-		}
-	}
-	return best
-}
-
-// parts gives the parts of a word in an order that does not hang on theirs.
-func parts(word string) string {
-	words := strings.FieldsFunc(word, func(r rune) bool { return strings.ContainsRune("_-. ", r) })
-	slices.Sort(words)
-	return strings.Join(words, "_")
 }

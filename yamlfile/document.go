@@ -1,4 +1,6 @@
-package exports
+// Package yamlfile reads files that people write in YAML: exactly one document,
+// and errors that say where the mistake is and what to do.
+package yamlfile
 
 import (
 	"bytes"
@@ -24,11 +26,19 @@ type SyntaxError struct {
 }
 
 func (e *SyntaxError) Error() string {
-	text := e.Message
+	text := e.Redacted()
 	if e.Detail != "" {
 		text += fmt.Sprintf(" (%s)", e.Detail)
 	}
-	return Problem{Line: e.Line, Message: text}.String()
+	return text
+}
+
+// Redacted is the error without any part of the text, for files with secrets.
+func (e *SyntaxError) Redacted() string {
+	if e.Line == 0 {
+		return e.Message
+	}
+	return fmt.Sprintf("line %d: %s", e.Line, e.Message)
 }
 
 // ParseDocument gives the top node of a text in UTF-8 that must hold exactly
@@ -52,6 +62,21 @@ func ParseDocument(text []byte) (*yaml.Node, error) {
 		return nil, &SyntaxError{Message: "the file is empty, but for comments perhaps"}
 	}
 	return document.Content[0], nil
+}
+
+// Resolve follows aliases to the node that they stand for.
+func Resolve(node *yaml.Node) *yaml.Node {
+	for node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	return node
+}
+
+// Tagged reports whether a node has a tag of the file's own, with which other
+// readers make something else of it.
+func Tagged(node *yaml.Node) bool {
+	plain := map[yaml.Kind]string{yaml.ScalarNode: "!!str", yaml.MappingNode: "!!map", yaml.SequenceNode: "!!seq"}
+	return node.Style&yaml.TaggedStyle != 0 && node.Tag != plain[node.Kind]
 }
 
 func isEmpty(node *yaml.Node) bool {
