@@ -26,10 +26,10 @@ var brokenYAML = []struct {
 	{"a list beside a key", "private: {}\n- x\n", 2, "look at the indentation"},
 	{"a key without a colon", "private:\n  a\n  b: {}\n", 3, "and at the line above"},
 	{"a key without a colon at the end", "private:\n  b: {}\n  a\n", 3, "a key needs a colon behind it"},
-	{"a bracket that is not closed", "openstack:\n  regions: [a, b\n  domain: d\n", 3, "opened in line 2 and not closed"},
+	{"a bracket that is not closed", "openstack:\n  regions: [a, b\n  domain: d\n", 2, "opened and never closed"},
 	{"a bracket that is not closed, to the end", "private: {}\nopenstack:\n  regions: [a, b\n", 3, "never closed"},
 	{"a bracket that is only opened", "private: {}\nopenstack:\n  regions: [\n\n\n", 3, "never closed"},
-	{"a brace that is not closed", "private:\n  a: {gid: 1\n  b: {gid: 2}\n", 3, "opened in line 2 and not closed"},
+	{"a brace that is not closed", "private:\n  a: {gid: 1\n  b: {gid: 2}\n", 2, "opened and never closed"},
 	{"a brace that is not closed, to the end", "private:\n  a: {gid: 1\n", 2, "never closed"},
 	{"a bracket that is not opened", "private:\n  a: {}\n  b: ]\n", 3, "this is not YAML"},
 	{"a single quote that is not closed", "private:\n  a: {options: 'ro}\n  b: {}\n  c: {}\n", 2, "never closed"},
@@ -51,6 +51,7 @@ var brokenYAML = []struct {
 	{"depth of mappings", "private:\n  a: " + strings.Repeat("{x: ", 100_000), 2, "exceeded max depth"},
 
 	{"a tab", "private:\n\ta: {}\n", 2, "indent with spaces, not with tabs"},
+	{"nothing but a tab", "private:\n\t\n  a: {}\n", 2, "indent with spaces, not with tabs"},
 	{"a tab behind spaces", "private:\n  a:\n  \tgid: 1\n", 3, "indent with spaces, not with tabs"},
 	{"a tab behind text", "public:\n  b: /srv *(ro)\n\ta: x\n", 3, "indent with spaces, not with tabs"},
 	{"a tab in a list", "openstack:\n  regions:\n  - a\n\t- b\n", 4, "indent with spaces, not with tabs"},
@@ -135,7 +136,7 @@ func TestSyntaxErrorKeepsSecrets(t *testing.T) {
 // TestParseDocumentTakes: what looks odd and is one document all the same.
 func TestParseDocumentTakes(t *testing.T) {
 	for _, text := range []string{
-		"\ufeffprivate: {}\n", "private: {}\r\n", "private: {}\r", "private: {} # \t tabs \t\n\t\n", "{\n\t\"private\": {}\n}\n",
+		"\ufeffprivate: {}\n", "private: {}\r\n", "private: {}\r", "private: {} # \t tabs \t\n", "{\n\t\"private\": {}\n}\n",
 		"private: {}\n...\n", "private: {} # ü 日 \U0001F5FF \u00a0\n", "%YAML 1.1\n---\nprivate: {}\n", "private: {}\n---", "~",
 	} {
 		_, err := yamlfile.ParseDocument([]byte(text))

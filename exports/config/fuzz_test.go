@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"go.yaml.in/yaml/v4"
+	"gopkg.in/yaml.v3"
 
 	"nfs-exportd/exports"
 	"nfs-exportd/exports/config"

@@ -5,7 +5,7 @@ import (
 	"time"
 	"unicode"
 
-	"go.yaml.in/yaml/v4"
+	"gopkg.in/yaml.v3"
 
 	"nfs-exportd/exports"
 	"nfs-exportd/yamlfile"

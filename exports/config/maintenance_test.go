@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"go.yaml.in/yaml/v4"
+	"gopkg.in/yaml.v3"
 
 	"nfs-exportd/exports"
 	"nfs-exportd/exports/config"

@@ -7,7 +7,7 @@ import (
 	"path"
 	"slices"
 
-	"go.yaml.in/yaml/v4"
+	"gopkg.in/yaml.v3"
 
 	"nfs-exportd/exports"
 	"nfs-exportd/yamlfile"
