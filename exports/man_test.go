@@ -16,7 +16,7 @@ func TestManualReasons(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	source, err := os.ReadFile("plan.go")
+	source, err := os.ReadFile("compare.go")
 	if err != nil {
 		t.Fatal(err)
 	}
