@@ -146,6 +146,28 @@ func TestParseDocumentTakes(t *testing.T) {
 	}
 }
 
+// TestParseDocumentLarge: in a text that is too large for a search the line is
+// where the block begins, or there is none.
+func TestParseDocumentLarge(t *testing.T) {
+	long := "# c\nprivate:\n" + strings.Repeat("  abc: "+strings.Repeat("x", 1000)+"\n", 1100)
+	for _, tt := range []struct {
+		name, end string
+		line      int
+	}{
+		{"indentation", " b: {}\n", 2},
+		{"an anchor", "  b: *c\n", 0},
+		{"a tab", "\tb: c\n", 1102},
+	} {
+		_, err := yamlfile.ParseDocument([]byte(long + tt.end))
+		syntax, ok := errors.AsType[*yamlfile.SyntaxError](err)
+		if !ok || syntax.Line != tt.line {
+			t.Errorf("%s: got %v, want line %d", tt.name, err, tt.line)
+			continue
+		}
+		checkSyntaxError(t, syntax, long+tt.end)
+	}
+}
+
 // FuzzParseDocument: a text is either one document or a SyntaxError, and never a
 // panic of the library.
 func FuzzParseDocument(f *testing.F) {

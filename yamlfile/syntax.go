@@ -34,6 +34,10 @@ func (e *SyntaxError) Redacted() string {
 	return fmt.Sprintf("line %d: %s", e.Line, e.Message)
 }
 
+// maxSearched is the size of a text that is parsed some twenty times for a better
+// line number. That takes seconds for a megabyte.
+const maxSearched = 1 << 20
+
 // newSyntaxError says where in a text the parser gave up, and what people
 // usually did wrong if it did.
 func newSyntaxError(text []byte, err error) *SyntaxError {
@@ -44,6 +48,12 @@ func newSyntaxError(text []byte, err error) *SyntaxError {
 		last--
 	}
 	says := func(beginning string) bool { return strings.HasPrefix(detail, beginning) }
+	search := func(otherwise int) int {
+		if len(text) > maxSearched {
+			return otherwise
+		}
+		return firstBroken(lines, err)
+	}
 	hint := "look at this line and at the one above"
 	switch {
 	case says("found unexpected end"), says("did not find expected ',' or"):
@@ -56,19 +66,19 @@ func newSyntaxError(text []byte, err error) *SyntaxError {
 	case says("could not find expected ':'"):
 		hint = "a key needs a colon behind it"
 	case says("found a tab"):
-		line, hint = firstBroken(lines, err), "indent with spaces, not with tabs"
+		line, hint = search(line), "indent with spaces, not with tabs"
 	case indentedWithTab(lines, line):
 		hint = "indent with spaces, not with tabs"
 	case says("mapping values are not allowed"):
 		hint = "put text with a colon in it in quotes, and look at the indentation and at the line above"
 	case says("did not find expected key"), says("did not find expected '-'"):
 		began := line
-		if line = firstBroken(lines, err); began >= line {
+		if line = search(line); began >= line {
 			began = 1
 		}
 		hint = fmt.Sprintf("look at the indentation, from line %d on", began)
 	case says("unknown anchor"):
-		line, hint = firstBroken(lines, err), `no anchor of this name is above: put text that begins with "*" in quotes`
+		line, hint = search(0), `no anchor of this name is above: put text that begins with "*" in quotes`
 	case says("found character that cannot start any token"):
 		hint = "put text that begins with this character in quotes"
 	}
