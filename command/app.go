@@ -23,7 +23,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"nfs-exportd/exports"
+	"nfs-exportd/exports/config"
 	"nfs-exportd/render"
 )
 
@@ -326,7 +326,7 @@ func (a *App) settings(c *cli.Context) (settings, error) {
 		adopt:       c.StringSlice(flagAdopt),
 	}
 	for _, host := range c.StringSlice(flagServeAs) {
-		name, ok := exports.CanonicalHost(host)
+		name, ok := config.CanonicalHost(host)
 		if addr, err := netip.ParseAddr(host); err == nil {
 			name, ok = addr.Unmap().String(), true
 		}

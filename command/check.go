@@ -240,7 +240,7 @@ func (k *checkup) checkCloud(ctx context.Context) {
 		if k.o != nil {
 			today = k.o.plan.Today
 		}
-		keys, ids = exports.Questions(k.config, k.e.Hosts, today)
+		keys, ids = exports.ProjectsToRead(k.config, k.e.Hosts, today)
 	}
 	if ready && len(keys) == 0 {
 		k.step("cloud", true, func() (string, error) {
@@ -320,10 +320,12 @@ func (k *checkup) checkInstances(ctx context.Context, region string) (string, er
 		return "", err
 	}
 	n := 0
-	for _, p := range one.Projects {
+	for key, p := range one.Projects {
 		n += len(p.Instances)
+		all := k.e.Inventory.Projects[key]
+		all.Instances = append(all.Instances, p.Instances...)
+		k.e.Inventory.Projects[key] = all
 	}
-	k.e.Inventory = k.e.Inventory.Join(one)
 	return count(n, "instance") + " of the served projects, and none hidden by a cell that is down", nil
 }
 
@@ -575,7 +577,7 @@ func (k *checkup) checkPlan(ctx context.Context) (string, error) {
 	}
 	o := k.o
 	o.limits = k.config.Limits
-	if err := o.compare(k.e); err != nil {
+	if err := o.compare(k.e, notAgain); err != nil {
 		return "", err
 	}
 	if err := o.render(); err != nil {

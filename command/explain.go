@@ -97,7 +97,7 @@ func (a *App) askAbout(ctx context.Context, s settings, x *explanation) error {
 	if x.o.held != nil {
 		return nil
 	}
-	return x.o.compare(x.e)
+	return x.o.compare(x.e, notAgain)
 }
 
 // readAll reads the inventory of all projects of the configuration.
@@ -106,7 +106,7 @@ func (a *App) readAll(ctx context.Context, s settings, creds keystone.Credential
 	for _, p := range x.e.Config.Projects {
 		keys = append(keys, p.Key)
 	}
-	_, ids := exports.Questions(x.e.Config, x.e.Hosts, x.o.plan.Today)
+	_, ids := exports.ProjectsToRead(x.e.Config, x.e.Hosts, x.o.plan.Today)
 	ctx, requests := countRequests(ctx)
 	defer a.showProgress("asking the cloud", requests)()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)

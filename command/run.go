@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/exports/config"
 	"nfs-exportd/keystone"
 	"nfs-exportd/render"
 )
@@ -41,7 +42,7 @@ type settings struct {
 
 const (
 	// configLimit is how much of a configuration file is read: one byte more
-	// than exports.ParseConfig takes, which then says what is wrong.
+	// than config.Parse takes, which then says what is wrong.
 	configLimit = 4<<20 + 1
 	// exportfsTimeout is for one run of exportfs. It needs seconds for
 	// thousands of clients, and minutes when it waits for a dead resolver
@@ -231,7 +232,7 @@ func (a *App) readConfig(path string) (*exports.Config, error) {
 	if info, err := f.Stat(); err == nil && info.Mode()&fs.ModeNamedPipe != 0 && len(text) == 0 {
 		return nil, &configError{path, errors.New("it is a FIFO to which nobody writes: name a file with --" + flagConfig)}
 	}
-	config, err := exports.ParseConfig(text)
+	config, err := config.Parse(text)
 	if err != nil {
 		return nil, &configError{path, err}
 	}
@@ -268,7 +269,7 @@ func maintenanceOf(creds keystone.Credentials) (exports.Maintenance, error) {
 	if creds.Maintenance == nil {
 		return exports.Maintenance{}, nil
 	}
-	m, err := exports.ParseMaintenance(creds.Maintenance)
+	m, err := config.ParseMaintenance(creds.Maintenance)
 	if err != nil {
 		return m, &configError{creds.Source, err}
 	}
@@ -355,10 +356,10 @@ func (a *App) cloudOptions(config *exports.Config) keystone.Options {
 
 // decide asks the cloud and makes the plan.
 func (a *App) decide(ctx context.Context, s settings, o *outcome, e exports.Evidence, creds keystone.Credentials, credsErr error) error {
-	keys, ids := exports.Questions(e.Config, e.Hosts, o.plan.Today)
+	keys, ids := exports.ProjectsToRead(e.Config, e.Hosts, o.plan.Today)
 	if len(keys) == 0 {
 		a.log.Debug("no project has a mount here, so the cloud is not asked", "credentials", credsErr)
-		return o.compare(e)
+		return o.compare(e, notAgain)
 	}
 	if credsErr != nil {
 		return credsErr
@@ -380,23 +381,14 @@ func (a *App) decide(ctx context.Context, s settings, o *outcome, e exports.Evid
 		return err
 	}
 	giveBack(e.Inventory.Len())
-	if err := o.compare(e); err != nil {
-		return err
-	}
-	gone := o.plan.Gone(e)
-	if len(gone) == 0 {
-		return nil
-	}
-	// A cell of Nova that was away for a moment between two requests would have
-	// taken its instances along. They are gone if they are so twice.
-	a.log.Info("instances are gone; reading their projects again", "projects", gone)
-	second, err := client.Inventory(ctx, keystone.Wanted{Keys: gone})
-	if err != nil {
-		return err
-	}
-	e.Inventory = e.Inventory.Join(second)
-	return o.compare(e)
+	return o.compare(e, func(keys []string) (exports.Inventory, error) {
+		a.log.Info("instances are gone; reading their projects again", "projects", keys)
+		return client.Inventory(ctx, keystone.Wanted{Keys: keys})
+	})
 }
+
+// notAgain answers questions without a second reading.
+func notAgain([]string) (exports.Inventory, error) { return exports.Inventory{}, nil }
 
 // giveBack gives the memory of a part of a run that is over back to the system,
 // where that was about many instances or grants: so a run needs what its largest
@@ -407,19 +399,25 @@ func giveBack(many int) {
 	}
 }
 
-// compare makes the plan that follows from the evidence. With an error the plan is
-// as before, and still has today's grants.
-func (o *outcome) compare(e exports.Evidence) error {
-	desired, err := exports.Build(e)
-	if err != nil {
-		return err
+// compare makes the plan that follows from the evidence, and lists projects again
+// where that is needed. With an error the plan is as before, and still has
+// today's grants.
+func (o *outcome) compare(e exports.Evidence, again func(keys []string) (exports.Inventory, error)) error {
+	for {
+		plan, questions, err := exports.Decide(o.plan.Today, e)
+		if err != nil {
+			return err
+		}
+		if questions.None() {
+			o.plan = plan
+			return nil
+		}
+		second, err := again(questions.Again)
+		if err != nil {
+			return err
+		}
+		e = e.Answer(questions, second)
 	}
-	plan, err := exports.Compare(o.plan.Today, desired, e)
-	if err != nil {
-		return err
-	}
-	o.plan = plan
-	return nil
 }
 
 // render makes the text of the desired grants.

@@ -98,11 +98,10 @@ func BenchmarkCompare(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/%d", run.name, n), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					plan, err := exports.Compare(run.today, wanted, run.e)
+					plan, err := compared(run.today, wanted, run.e)
 					if err != nil || len(plan.Added) != run.added || len(plan.Removed) != run.removed {
 						b.Fatal(len(plan.Added), len(plan.Removed), err)
 					}
-					plan.Gone(run.e)
 					limits := exports.Limits{MaxRemoved: 10, MaxRemovedPercent: 25}
 					if err := limits.Check(plan); (err != nil) != (run.removed > 0) {
 						b.Fatal(err)

@@ -10,15 +10,6 @@ import (
 	"strings"
 )
 
-// Evidence is everything that was found out in one run. All decisions are
-// functions of it and of today's grants.
-type Evidence struct {
-	Config    *Config
-	Hosts     Hosts     // has every host of Config.Hosts
-	Inventory Inventory // has every project of Config.Served
-	Local     []netip.Addr
-}
-
 // Build gives the grants that the evidence positively asks for: the public
 // lines, and for each mount on this server the addresses of its project's
 // instances.
@@ -29,21 +20,21 @@ func Build(e Evidence) (Set, error) {
 	if err := e.checkAddresses(); err != nil {
 		return Set{}, err
 	}
-	parts := e.parts()
+	sources := e.sources()
 	n := 0
-	for _, p := range parts {
-		for range e.grants(p) {
+	for _, s := range sources {
+		for range e.grants(s) {
 			n++
 		}
 	}
 	grants := make([]Grant, 0, n)
 	sorted := 0
-	for i, p := range parts {
-		for g := range e.grants(p) {
+	for i, s := range sources {
+		for g := range e.grants(s) {
 			grants = append(grants, g)
 		}
 		// Path by path there is less to sort than all at once.
-		if i+1 == len(parts) || parts[i+1].path != p.path {
+		if i+1 == len(sources) || sources[i+1].path != s.path {
 			slices.SortFunc(grants[sorted:], compareWanted)
 			sorted = len(grants)
 		}
@@ -51,19 +42,20 @@ func Build(e Evidence) (Set, error) {
 	return firstOfEach(grants), nil
 }
 
-// part is a public line, or a mount on this server of a project that gets grants.
-type part struct {
+// source is what grants come from: a public line, or a mount on this server of
+// a project that gets grants.
+type source struct {
 	path    string
 	public  PublicLine
 	options string
 	project Project // the zero Project is none
 }
 
-// parts are in order of their paths.
-func (e Evidence) parts() []part {
-	var parts []part
+// sources are in order of their paths.
+func (e Evidence) sources() []source {
+	var sources []source
 	for _, l := range e.Config.Public {
-		parts = append(parts, part{path: l.Path, public: l})
+		sources = append(sources, source{path: l.Path, public: l})
 	}
 	for _, p := range e.Config.Served(e.Hosts) {
 		project := e.Inventory.Projects[p.Key]
@@ -72,26 +64,26 @@ func (e Evidence) parts() []part {
 		}
 		for _, m := range p.Mounts {
 			if e.Hosts[m.Host].Where == Here {
-				parts = append(parts, part{path: m.Path, options: p.Options, project: project})
+				sources = append(sources, source{path: m.Path, options: p.Options, project: project})
 			}
 		}
 	}
-	slices.SortStableFunc(parts, func(a, b part) int { return strings.Compare(a.path, b.path) })
-	return parts
+	slices.SortStableFunc(sources, func(a, b source) int { return strings.Compare(a.path, b.path) })
+	return sources
 }
 
-// grants walks the grants of a part.
-func (e Evidence) grants(p part) func(yield func(Grant) bool) {
+// grants walks the grants of a source.
+func (e Evidence) grants(s source) func(yield func(Grant) bool) {
 	return func(yield func(Grant) bool) {
-		if p.project.Sight != Shown {
-			l := p.public
+		if s.project.Sight != Shown {
+			l := s.public
 			yield(Grant{Path: l.Path, Client: l.Client, Options: l.Options, Owner: Owner{Public: l.Name}})
 			return
 		}
-		owner := Owner{ID: p.project.ID, Name: p.project.Name}
-		for instance, addr := range e.addresses(p.project) {
+		owner := Owner{ID: s.project.ID, Name: s.project.Name}
+		for instance, addr := range e.addresses(s.project) {
 			if !yield(Grant{
-				Path: p.path, Client: Client{Addr: addr}, Options: p.options, Owner: owner,
+				Path: s.path, Client: Client{Addr: addr}, Options: s.options, Owner: owner,
 				Instance: InstanceRef{instance.ID, instance.Name},
 			}) {
 				return

@@ -1,10 +1,6 @@
 package exports
 
-import (
-	"fmt"
-	"strings"
-	"time"
-)
+import "time"
 
 // Defaults of the configuration file, see nfs-mounts.yaml(5).
 const (
@@ -16,8 +12,8 @@ const (
 	MaxConcurrency           = 32
 )
 
-// Config is a configuration file as [ParseConfig] accepted it: who may mount
-// what, and how careful to be.
+// Config is a configuration file that was accepted: who may mount what, and how
+// careful to be. Package config reads it.
 type Config struct {
 	Public      []PublicLine
 	Projects    []ProjectConfig // in the order of the file
@@ -90,39 +86,4 @@ func (m Maintenance) Holds(now time.Time) bool {
 // Expired reports whether the request was in force once and is so no longer.
 func (m Maintenance) Expired(now time.Time) bool {
 	return m.On && !m.Until.IsZero() && !now.Before(m.Until)
-}
-
-// Problem is one thing that is wrong with a file that a person wrote.
-type Problem struct {
-	Line    int    // from 1; 0 where no line is to blame
-	Field   string // the path of keys to it, such as private.tools.gid
-	Message string
-}
-
-func (p Problem) String() string {
-	var b strings.Builder
-	if p.Line > 0 {
-		fmt.Fprintf(&b, "line %d: ", p.Line)
-	}
-	if p.Field != "" {
-		fmt.Fprintf(&b, "%s: ", p.Field)
-	}
-	b.WriteString(p.Message)
-	return b.String()
-}
-
-// ConfigError is everything that is wrong with a configuration file.
-type ConfigError struct {
-	Problems []Problem // at least one, in the order of their lines
-}
-
-func (e *ConfigError) Error() string {
-	if len(e.Problems) == 1 {
-		return e.Problems[0].String()
-	}
-	lines := make([]string, len(e.Problems))
-	for i, p := range e.Problems {
-		lines[i] = "\n  " + p.String()
-	}
-	return fmt.Sprintf("%d problems:%s", len(e.Problems), strings.Join(lines, ""))
 }

@@ -77,10 +77,10 @@ func (c *Config) Standby(hosts Hosts) bool {
 		!slices.ContainsFunc(names, func(name string) bool { return hosts[name].Where != Elsewhere })
 }
 
-// Questions gives what the cloud must be asked: the keys of the served
+// ProjectsToRead gives what the cloud is asked first: the keys of the served
 // projects, and the ids of all projects that have grants today. An id alone can
 // tell a deleted project from one that has another name by now.
-func Questions(c *Config, hosts Hosts, today Set) (keys, ids []string) {
+func ProjectsToRead(c *Config, hosts Hosts, today Set) (keys, ids []string) {
 	for _, p := range c.Served(hosts) {
 		keys = append(keys, p.Key)
 	}

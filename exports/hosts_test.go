@@ -119,7 +119,7 @@ func TestConfigStandby(t *testing.T) {
 	}
 }
 
-func TestQuestions(t *testing.T) {
+func TestProjectsToRead(t *testing.T) {
 	line := func(id, name string) exports.Grant {
 		return exports.Grant{Path: home, Client: exports.ParseClient("10.0.0.1"), Options: "rw", Owner: exports.Owner{ID: id, Name: name}}
 	}
@@ -152,7 +152,7 @@ func TestQuestions(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			keys, ids := exports.Questions(tt.config, here, exports.NewSet(tt.today))
+			keys, ids := exports.ProjectsToRead(tt.config, here, exports.NewSet(tt.today))
 			if diff := cmp.Diff(tt.keys, keys, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("keys (-want +got):\n%s", diff)
 			}

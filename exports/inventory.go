@@ -1,9 +1,7 @@
 package exports
 
 import (
-	"maps"
 	"net/netip"
-	"slices"
 )
 
 // Inventory is what the cloud said in one run about the projects that were
@@ -59,20 +57,6 @@ type Instance struct {
 type Address struct {
 	Network string // the Nova network's name
 	Addr    netip.Addr
-}
-
-// Join gives the inventory with all that a second reading of some of its
-// projects shows besides: what either of them has seen is there. Neither
-// argument is changed.
-func (i Inventory) Join(second Inventory) Inventory {
-	joined := Inventory{Projects: maps.Clone(i.Projects), IDs: i.IDs}
-	for key, again := range second.Projects {
-		if project, ok := joined.Projects[key]; ok && project.ID == again.ID {
-			project.Instances = slices.Concat(project.Instances, again.Instances)
-			joined.Projects[key] = project
-		}
-	}
-	return joined
 }
 
 // Len is how many instances the inventory has.

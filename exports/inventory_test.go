@@ -10,7 +10,12 @@ import (
 	"nfs-exportd/exports"
 )
 
-func TestInventoryJoin(t *testing.T) {
+// joined gives what two readings show together.
+func joined(first, second exports.Inventory) exports.Inventory {
+	return exports.Evidence{Inventory: first}.Answer(exports.Questions{}, second).Inventory
+}
+
+func TestAnswerJoinsReadings(t *testing.T) {
 	first := exports.Inventory{
 		Projects: map[string]exports.Project{
 			"a":      project("a", instance("a1", "10.0.0.1")),
@@ -47,7 +52,7 @@ func TestInventoryJoin(t *testing.T) {
 	roomy.Instances = append(make([]exports.Instance, 0, 8), roomy.Instances...)
 	first.Projects["a"] = roomy
 
-	if diff := cmp.Diff(want, first.Join(second), byValue); diff != "" {
+	if diff := cmp.Diff(want, joined(first, second), byValue); diff != "" {
 		t.Errorf("joined (-want +got):\n%s", diff)
 	}
 	if got := len(first.Projects["a"].Instances); got != 1 {
@@ -59,14 +64,14 @@ func TestInventoryJoin(t *testing.T) {
 	if got := len(second.Projects["a"].Instances); got != 2 {
 		t.Errorf("the second reading has %d instances of a now", got)
 	}
-	if diff := cmp.Diff(first, first.Join(exports.Inventory{}), byValue); diff != "" {
+	if diff := cmp.Diff(first, joined(first, exports.Inventory{}), byValue); diff != "" {
 		t.Errorf("joined with nothing:\n%s", diff)
 	}
 }
 
-// TestPlanGone: the keys to read a second time are those of the projects that
-// lose grants as instance-gone, and of no others.
-func TestPlanGone(t *testing.T) {
+// TestDecideAsksAgain: the keys to read a second time are those of the projects
+// that would lose grants as instance-gone, and of no others.
+func TestDecideAsksAgain(t *testing.T) {
 	e := served(
 		project("quiet", instance("q1", "10.0.0.1")),
 		project("beta"),
@@ -91,16 +96,29 @@ func TestPlanGone(t *testing.T) {
 		line("/srv/far", "10.0.0.26", "quiet"),
 		adopted,
 	})
-	desired, err := exports.Build(e)
+	plan, questions, err := exports.Decide(today, e)
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, err := exports.Compare(today, desired, e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{"alpha", "id-beta"}, plan.Gone(e)); diff != "" {
+	if diff := cmp.Diff([]string{"alpha", "id-beta"}, questions.Again); diff != "" {
 		t.Errorf("gone (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(exports.Plan{}, plan, byValue, cmp.AllowUnexported(exports.Set{})); diff != "" || questions.None() {
+		t.Errorf("there is a plan beside the questions:\n%s", diff)
+	}
+
+	// Half an answer leaves half of the questions.
+	half := e.Answer(exports.Questions{Again: []string{"alpha"}}, exports.Inventory{})
+	if _, questions, err := exports.Decide(today, half); err != nil || !slices.Equal(questions.Again, []string{"id-beta"}) {
+		t.Errorf("asked %q, %v", questions.Again, err)
+	}
+	if _, again, err := exports.Decide(today, e); err != nil || !slices.Equal(again.Again, questions.Again) {
+		t.Errorf("an answer changed the evidence that it was given: asked %q, %v", again.Again, err)
+	}
+	// The same answer twice, and its grants go.
+	if plan, questions, err := exports.Decide(today, half.Answer(exports.Questions{Again: []string{"id-beta"}}, exports.Inventory{})); err != nil ||
+		!questions.None() || len(plan.Removed) != 7 {
+		t.Errorf("removed %+v, asked %q, %v", plan.Removed, questions.Again, err)
 	}
 
 	// A second reading that shows what the first one lacked.
@@ -108,15 +126,11 @@ func TestPlanGone(t *testing.T) {
 		"alpha":   project("alpha", instance("a1", "10.0.0.23"), instance("a2", "10.0.0.24")),
 		"id-beta": project("beta", instance("b1", "10.0.0.21"), instance("b2", "10.0.0.22")),
 	}}
-	e.Inventory = e.Inventory.Join(second)
-	if desired, err = exports.Build(e); err != nil {
+	if plan, questions, err = exports.Decide(today, e.Answer(questions, second)); err != nil {
 		t.Fatal(err)
 	}
-	if plan, err = exports.Compare(today, desired, e); err != nil {
-		t.Fatal(err)
-	}
-	if got := plan.Gone(e); len(got) != 0 {
-		t.Errorf("still gone: %q", got)
+	if !questions.None() {
+		t.Errorf("still gone: %q", questions.Again)
 	}
 	var reasons []exports.Reason
 	for _, r := range plan.Removed {

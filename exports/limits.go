@@ -14,32 +14,32 @@ func (l Limits) Allowed(today int) int {
 	return max(l.MaxRemoved, today*l.MaxRemovedPercent/100)
 }
 
-// Check gives a *RefusedError if a plan removes more than the limits allow, or
+// Check gives a *LimitError if a plan removes more than the limits allow, or
 // leaves nothing where there was something.
 func (l Limits) Check(p Plan) error {
-	refused := &RefusedError{Removed: len(p.Removed), Current: p.Today.Len(), Limit: l.Allowed(p.Today.Len())}
+	over := &LimitError{Removed: len(p.Removed), Current: p.Today.Len(), Limit: l.Allowed(p.Today.Len())}
 	switch {
-	case refused.Removed == 0:
+	case over.Removed == 0:
 		return nil
 	case p.Desired.Len() == 0:
-		refused.Empty = true
-		return refused
-	case refused.Removed > refused.Limit:
-		return refused
+		over.Empty = true
+		return over
+	case over.Removed > over.Limit:
+		return over
 	}
 	return nil
 }
 
-// RefusedError is a plan that is too much to carry out without a person's
-// approval.
-type RefusedError struct {
+// LimitError is a plan that removes too much to be carried out without a
+// person's approval.
+type LimitError struct {
 	Removed int  // grants that would go
 	Current int  // grants there are today
 	Limit   int  // grants that may go
 	Empty   bool // nothing would be left
 }
 
-func (e *RefusedError) Error() string {
+func (e *LimitError) Error() string {
 	if e.Empty {
 		return fmt.Sprintf("this would remove all %d grants and leave nothing", e.Current)
 	}

@@ -47,34 +47,34 @@ func TestLimitsCheck(t *testing.T) {
 		name                  string
 		limits                exports.Limits
 		today, removed, added int
-		want                  *exports.RefusedError
+		want                  *exports.LimitError
 	}{
 		{"nothing there, nothing wanted", defaults, 0, 0, 0, nil},
 		{"the first plan", defaults, 0, 0, 100, nil},
 		{"only additions", none, 5, 0, 100, nil},
 		{"no change", none, 5, 0, 0, nil},
-		{"one, and none may go", none, 5, 1, 0, &exports.RefusedError{Removed: 1, Current: 5, Limit: 0}},
+		{"one, and none may go", none, 5, 1, 0, &exports.LimitError{Removed: 1, Current: 5, Limit: 0}},
 		{"at the number", defaults, 20, 10, 0, nil},
-		{"one above the number", defaults, 20, 11, 0, &exports.RefusedError{Removed: 11, Current: 20, Limit: 10}},
+		{"one above the number", defaults, 20, 11, 0, &exports.LimitError{Removed: 11, Current: 20, Limit: 10}},
 		{"the number counts where it is larger", defaults, 40, 10, 0, nil},
 		{"the percentage counts where it is larger", defaults, 100, 25, 0, nil},
-		{"one above the percentage", defaults, 100, 26, 0, &exports.RefusedError{Removed: 26, Current: 100, Limit: 25}},
-		{"a percentage is never rounded up", defaults, 47, 12, 0, &exports.RefusedError{Removed: 12, Current: 47, Limit: 11}},
+		{"one above the percentage", defaults, 100, 26, 0, &exports.LimitError{Removed: 26, Current: 100, Limit: 25}},
+		{"a percentage is never rounded up", defaults, 47, 12, 0, &exports.LimitError{Removed: 12, Current: 47, Limit: 11}},
 		{"percentage alone", exports.Limits{MaxRemovedPercent: 50}, 3, 1, 0, nil},
-		{"percentage alone, one above", exports.Limits{MaxRemovedPercent: 50}, 3, 2, 0, &exports.RefusedError{Removed: 2, Current: 3, Limit: 1}},
-		{"additions do not make up for removals", defaults, 20, 11, 50, &exports.RefusedError{Removed: 11, Current: 20, Limit: 10}},
-		{"the percentage is of today's grants, not of the desired ones", defaults, 20, 11, 500, &exports.RefusedError{Removed: 11, Current: 20, Limit: 10}},
-		{"all of one", anything, 1, 1, 0, &exports.RefusedError{Removed: 1, Current: 1, Limit: 1 << 20, Empty: true}},
-		{"all of many", anything, 50, 50, 0, &exports.RefusedError{Removed: 50, Current: 50, Limit: 1 << 20, Empty: true}},
+		{"percentage alone, one above", exports.Limits{MaxRemovedPercent: 50}, 3, 2, 0, &exports.LimitError{Removed: 2, Current: 3, Limit: 1}},
+		{"additions do not make up for removals", defaults, 20, 11, 50, &exports.LimitError{Removed: 11, Current: 20, Limit: 10}},
+		{"the percentage is of today's grants, not of the desired ones", defaults, 20, 11, 500, &exports.LimitError{Removed: 11, Current: 20, Limit: 10}},
+		{"all of one", anything, 1, 1, 0, &exports.LimitError{Removed: 1, Current: 1, Limit: 1 << 20, Empty: true}},
+		{"all of many", anything, 50, 50, 0, &exports.LimitError{Removed: 50, Current: 50, Limit: 1 << 20, Empty: true}},
 		{"all but one", anything, 50, 49, 0, nil},
 		{"all are replaced", anything, 5, 5, 1, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			err := tt.limits.Check(shrinking(tt.today, tt.removed, tt.added))
-			var got *exports.RefusedError
+			var got *exports.LimitError
 			if err != nil && !errors.As(err, &got) {
-				t.Fatalf("got %v, want a RefusedError", err)
+				t.Fatalf("got %v, want a LimitError", err)
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("refusal (-want +got):\n%s", diff)
@@ -103,13 +103,13 @@ func TestLimitsAllowed(t *testing.T) {
 	}
 }
 
-func TestRefusedErrorText(t *testing.T) {
+func TestLimitErrorText(t *testing.T) {
 	tests := []struct {
-		err  exports.RefusedError
+		err  exports.LimitError
 		want []string
 	}{
-		{exports.RefusedError{Removed: 11, Current: 20, Limit: 10}, []string{"11 of 20 grants", "10", "safety.max_removed", "safety.max_removed_percent"}},
-		{exports.RefusedError{Removed: 7, Current: 7, Limit: 10, Empty: true}, []string{"all 7 grants", "nothing"}},
+		{exports.LimitError{Removed: 11, Current: 20, Limit: 10}, []string{"11 of 20 grants", "10", "safety.max_removed", "safety.max_removed_percent"}},
+		{exports.LimitError{Removed: 7, Current: 7, Limit: 10, Empty: true}, []string{"all 7 grants", "nothing"}},
 	}
 	for _, tt := range tests {
 		for _, want := range tt.want {

@@ -491,7 +491,7 @@ func (w *truth) evidence(v view, today exports.Set) exports.Evidence {
 		}
 		return shown
 	}
-	keys, ids := exports.Questions(w.config, e.Hosts, today)
+	keys, ids := exports.ProjectsToRead(w.config, e.Hosts, today)
 	for _, k := range keys {
 		e.Inventory.Projects[k] = answer(k, v.hiddenKeys, true)
 	}
@@ -522,7 +522,7 @@ func verdicts(t *rapid.T, w *truth, v view) []verdict {
 	desired := build(t, e)
 	var all []verdict
 	for _, g := range w.today {
-		plan, err := exports.Compare(exports.NewSet([]exports.Grant{g}), desired, e)
+		plan, err := compared(exports.NewSet([]exports.Grant{g}), desired, e)
 		var unclear *exports.UnclearError
 		switch {
 		case errors.As(err, &unclear):
@@ -682,7 +682,7 @@ func TestCompleteEvidence(t *testing.T) {
 			_, taken := w.denotes(g.Owner.Name)
 			return exists && p.name != g.Owner.Name && !taken
 		}
-		_, err := exports.Compare(exports.NewSet(w.today), desired, e)
+		_, err := compared(exports.NewSet(w.today), desired, e)
 		var unclear *exports.UnclearError
 		switch {
 		case errors.As(err, &unclear):
@@ -713,7 +713,7 @@ func TestPlanAppliedGivesTheDesiredSet(t *testing.T) {
 		today := exports.NewSet(w.today)
 		e := w.evidence(view{}, today)
 		desired := build(t, e)
-		plan, err := exports.Compare(today, desired, e)
+		plan, err := compared(today, desired, e)
 		if err != nil {
 			t.Skip("in doubt")
 		}
@@ -759,9 +759,55 @@ func TestPlanAppliedGivesTheDesiredSet(t *testing.T) {
 		}
 
 		// From there, there is nothing left to do.
-		again, err := exports.Compare(desired, desired, e)
+		again, err := compared(desired, desired, e)
 		if err != nil || len(again.Added)+len(again.Removed)+len(again.Changed) > 0 {
 			t.Errorf("the second plan is %+v, %v", again, err)
+		}
+	})
+}
+
+// TestNoInstanceIsGoneUnasked: a plan has a grant that goes as instance-gone only
+// if its project was asked about twice. Doubts come before questions, and with
+// either there is no plan.
+func TestNoInstanceIsGoneUnasked(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawTruth(t, odd{twoKeys: chance(t, "two keys", 30)})
+		today := exports.NewSet(w.today)
+		e := w.evidence(drawView(t, w), today)
+		gone := func(plan exports.Plan) int {
+			n := 0
+			for _, r := range plan.Removed {
+				if r.Reason == exports.InstanceGone {
+					n++
+				}
+			}
+			return n
+		}
+		plan, questions, err := exports.Decide(today, e)
+		if n := gone(plan); n > 0 {
+			t.Errorf("%d instances are gone, and nobody was asked twice", n)
+		}
+		if err != nil && !questions.None() {
+			t.Errorf("%q is asked although there is the error %v", questions.Again, err)
+		}
+		if (err != nil || !questions.None()) && !gocmp.Equal(plan, exports.Plan{}, byValue, gocmp.AllowUnexported(exports.Set{})) {
+			t.Errorf("there is a plan: %+v", plan)
+		}
+		// Nobody asks about a project twice, and an answer never leads to a doubt
+		// about the same inventory.
+		for asked := map[string]bool{}; err == nil && !questions.None(); {
+			key := pick(t, "answered first", questions.Again)
+			if asked[key] || !slices.IsSorted(questions.Again) || e.Inventory.Projects[key].Sight != exports.Shown {
+				t.Fatalf("%q of %q is asked after %v", key, questions.Again, asked)
+			}
+			asked[key] = true
+			e = e.Answer(exports.Questions{Again: []string{key}}, exports.Inventory{})
+			if plan, questions, err = exports.Decide(today, e); err != nil {
+				t.Fatal(err)
+			}
+			if n := gone(plan); questions.None() && n < len(asked) {
+				t.Errorf("%d grants are gone, of %d projects", n, len(asked))
+			}
 		}
 	})
 }
@@ -807,7 +853,7 @@ func TestOrderOfInputChangesNothing(t *testing.T) {
 			today := exports.NewSet(w.today)
 			e := w.evidence(v, today)
 			desired := build(t, e)
-			plan, err := exports.Compare(today, desired, e)
+			plan, err := compared(today, desired, e)
 			r := result{desired.Grants(), today.Grants(), plan.Added, plan.Removed, plan.Changed, slices.Sorted(slices.Values(plan.Warnings)), nil}
 			var unclear *exports.UnclearError
 			if errors.As(err, &unclear) {

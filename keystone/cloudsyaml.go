@@ -10,9 +10,9 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v4"
+	"gopkg.in/yaml.v3"
 
-	"nfs-exportd/exports"
+	"nfs-exportd/yamlfile"
 )
 
 // fromCloudsYAML reads one cloud of a clouds.yaml and of the secure.yaml beside
@@ -99,7 +99,7 @@ func noCloud(path, cloud string) error {
 			quoted = append(quoted, quote(pair.key))
 		}
 	}
-	switch near := exports.Nearest(cloud, names); {
+	switch near := yamlfile.Nearest(cloud, names); {
 	case len(names) == 0:
 		return errors.New("the file has no cloud at all")
 	case near != "":
@@ -174,7 +174,7 @@ func cloudEntry(path, cloud string) (cloudKeys, fs.FileInfo, error) {
 		}
 		for _, a := range auth {
 			if !slices.Contains(authKeys, a.key) {
-				return nil, nil, fmt.Errorf("line %d: unknown key in auth%s", a.line, didYouMean(exports.Nearest(a.key, authKeys)))
+				return nil, nil, fmt.Errorf("line %d: unknown key in auth%s", a.line, didYouMean(yamlfile.Nearest(a.key, authKeys)))
 			}
 			if keys["auth."+a.key], err = scalar(a.value); err != nil {
 				return nil, nil, fmt.Errorf("line %d: the value of auth.%s %w", a.line, a.key, err)

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"unicode"
 
-	"go.yaml.in/yaml/v4"
+	"gopkg.in/yaml.v3"
 )
 
 // Credentials are what a log-in needs, and where they are from. They print

@@ -48,7 +48,7 @@ var fileStates = []struct {
 	}, "line 2: this is not YAML: indent with spaces, not with tabs"},
 	{"not YAML", func(path string) error {
 		return os.WriteFile(path, []byte("OS_USERNAME: u\nOS_PASSWORD: [pw-7f3a\nx: y\n"), 0o600)
-	}, "line 3: this is not YAML: a bracket or brace is opened in line 2"},
+	}, "line 2: this is not YAML: a quote, bracket or brace is opened and never closed"},
 	{"an anchor as a password", func(path string) error {
 		return os.WriteFile(path, []byte("OS_USERNAME: u\nOS_PASSWORD: *pw-7f3a\n"), 0o600)
 	}, `line 2: this is not YAML: no anchor of this name is above`},

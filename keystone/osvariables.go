@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v4"
+	"gopkg.in/yaml.v3"
 
-	"nfs-exportd/exports"
+	"nfs-exportd/yamlfile"
 )
 
 // variableNames are the variables that bear on the log-in, and those that
@@ -131,7 +131,7 @@ func fromFile(path string, getenv func(string) string) (Credentials, error) {
 		switch {
 		case pair.key == "maintenance":
 			maintenance = pair.value
-		case strings.HasPrefix(pair.key, "OS_") && (slices.Contains(variableNames, pair.key) || exports.Nearest(pair.key, variableNames) == ""):
+		case strings.HasPrefix(pair.key, "OS_") && (slices.Contains(variableNames, pair.key) || yamlfile.Nearest(pair.key, variableNames) == ""):
 			// What no variable of ours is near to is for other programs.
 			text, err := scalar(pair.value)
 			if err != nil {
@@ -140,7 +140,7 @@ func fromFile(path string, getenv func(string) string) (Credentials, error) {
 			variables[pair.key] = text
 		default:
 			problems = append(problems, fmt.Errorf("line %d: unknown key%s", pair.line, didYouMean(cmp.Or(
-				exports.Nearest(pair.key, variableNames), exports.Nearest("OS_"+pair.key, variableNames)))))
+				yamlfile.Nearest(pair.key, variableNames), yamlfile.Nearest("OS_"+pair.key, variableNames)))))
 		}
 	}
 	if len(problems) > 0 {

@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"go.yaml.in/yaml/v4"
+	"gopkg.in/yaml.v3"
 
-	"nfs-exportd/exports"
+	"nfs-exportd/yamlfile"
 )
 
 // Messages about these files name lines, and keys that are known. All else in
@@ -21,9 +21,9 @@ func readYAML(path string) (*yaml.Node, fs.FileInfo, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	node, err := exports.ParseDocument(text)
-	if syntax, ok := errors.AsType[*exports.SyntaxError](err); ok {
-		err = errors.New(exports.Problem{Line: syntax.Line, Message: syntax.Message}.String())
+	node, err := yamlfile.ParseDocument(text)
+	if syntax, ok := errors.AsType[*yamlfile.SyntaxError](err); ok {
+		err = errors.New(syntax.Redacted())
 	}
 	return node, info, err
 }
@@ -49,7 +49,7 @@ func mapping(node *yaml.Node) ([]pair, error) {
 // which it adds.
 func merged(node *yaml.Node, lines map[string]int, count *int) ([]pair, error) {
 	line := node.Line
-	node = dereference(node)
+	node = yamlfile.Resolve(node)
 	if node.Kind != yaml.MappingNode {
 		return nil, fmt.Errorf("line %d: it is not a mapping of keys to values", line)
 	}
@@ -62,7 +62,7 @@ func merged(node *yaml.Node, lines map[string]int, count *int) ([]pair, error) {
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := node.Content[i], node.Content[i+1]
 		if key.Tag == "!!merge" {
-			if list := dereference(value); list.Kind == yaml.SequenceNode {
+			if list := yamlfile.Resolve(value); list.Kind == yaml.SequenceNode {
 				merges = append(merges, list.Content...)
 			} else {
 				merges = append(merges, value)
@@ -91,22 +91,14 @@ func merged(node *yaml.Node, lines map[string]int, count *int) ([]pair, error) {
 	return pairs, nil
 }
 
-// dereference follows aliases.
-func dereference(node *yaml.Node) *yaml.Node {
-	for node.Kind == yaml.AliasNode {
-		node = node.Alias
-	}
-	return node
-}
-
 // scalar is a value as it is written, so that a password of digits needs no
 // quotes.
 func scalar(node *yaml.Node) (string, error) {
-	node = dereference(node)
+	node = yamlfile.Resolve(node)
 	switch {
 	case node.Kind != yaml.ScalarNode:
 		return "", errors.New("is not a plain value: put it in quotes")
-	case node.Style&yaml.TaggedStyle != 0 && node.Tag != "!!str":
+	case yamlfile.Tagged(node):
 		return "", errors.New("has a tag that is not understood here: take it out")
 	case node.Tag == "!!null":
 		return "", nil

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/exports/config"
 )
 
 // plainText: nothing in a text but printable ASCII and line breaks.
@@ -110,7 +111,7 @@ func FuzzConfigured(f *testing.F) {
 	f.Add([]byte("private: {p: {mounts: {m: '[2001:db8::1]:/srv/.'}}}\nexports: {options: 'ro,fsid=0'}\n"))
 	longest := exports.Client{Addr: netip.MustParseAddr("2001:db80:1111:2222:3333:4444:5555:6666")}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		config, err := exports.ParseConfig(text)
+		config, err := config.Parse(text)
 		if err != nil {
 			return
 		}

@@ -1,4 +1,4 @@
-package exports_test
+package config_test
 
 import (
 	"errors"
@@ -6,152 +6,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"unicode"
 
-	"nfs-exportd/exports"
+	"nfs-exportd/exports/config"
 )
-
-// brokenYAML is what keeps a text from being one YAML document. A person who
-// opens an editor at the line must see the mistake there.
-var brokenYAML = []struct {
-	name, text string
-	line       int
-	says       string
-}{
-	{"a colon in a value", "private:\n  a: b: c\n", 2, "put text with a colon in it in quotes"},
-	{"a colon in a value, further down", "# c\n# c\nprivate:\n  a:\n    mounts:\n      x: h: /srv\n  b: {}\n", 6, "put text with a colon in it in quotes"},
-	{"too little indentation", "private:\n  a: {}\n b: {}\n", 3, "look at the indentation, from line 1 on"},
-	{"too much indentation", "private: {}\n  x\n", 2, "this is not YAML"},
-	{"too much indentation of a key", "private:\n  a: {}\n    b: {}\n", 3, "look at the indentation"},
-	{"a key beside a list", "openstack:\n  regions:\n  - a\n  b: c\n  d\n", 5, "a key needs a colon behind it"},
-	{"a list beside a key", "private: {}\n- x\n", 2, "look at the indentation"},
-	{"a key without a colon", "private:\n  a\n  b: {}\n", 3, "and at the line above"},
-	{"a key without a colon at the end", "private:\n  b: {}\n  a\n", 3, "a key needs a colon behind it"},
-	{"a bracket that is not closed", "openstack:\n  regions: [a, b\n  domain: d\n", 3, "opened in line 2 and not closed"},
-	{"a bracket that is not closed, to the end", "private: {}\nopenstack:\n  regions: [a, b\n", 3, "never closed"},
-	{"a bracket that is only opened", "private: {}\nopenstack:\n  regions: [\n\n\n", 3, "never closed"},
-	{"a brace that is not closed", "private:\n  a: {gid: 1\n  b: {gid: 2}\n", 3, "opened in line 2 and not closed"},
-	{"a brace that is not closed, to the end", "private:\n  a: {gid: 1\n", 2, "never closed"},
-	{"a bracket that is not opened", "private:\n  a: {}\n  b: ]\n", 3, "this is not YAML"},
-	{"a single quote that is not closed", "private:\n  a: {options: 'ro}\n  b: {}\n  c: {}\n", 2, "never closed"},
-	{"a double quote that is not closed", "public:\n  a: \"/srv *(ro)\n  b: /srv *(ro)\n", 2, "never closed"},
-	{"text behind a quote", "public:\n  a: '/srv' *(ro)\n", 2, "this is not YAML"},
-	{"an unknown escape", "public:\n  a: \"/srv\\q\"\n", 2, "unknown escape"},
-	{"a star", "public:\n  a: *(ro)\n", 2, "this is not YAML"},
-	{"an alias of nothing", "private:\n  a: *b\n", 2, `put text that begins with "*" in quotes`},
-	{"an alias above its anchor", "private:\n  a: *b\n  b: &b {}\n", 2, "no anchor of this name is above"},
-	{"an at sign", "public:\n  b: /srv *(ro)\n  a: @group\n", 3, "put text that begins with this character in quotes"},
-	{"a backquote", "private:\n  a: `x`\n", 2, "put text that begins with this character in quotes"},
-	{"a percent sign", "private: {}\n%\n", 2, "directive"},
-	{"a tag of nobody", "private:\n  a: !x!y z\n", 2, "undefined tag handle"},
-	{"another version of YAML", "%YAML 3.0\n---\nprivate: {}\n", 1, "incompatible"},
-	{"a block with an odd head", "public:\n  a: |x\n   /srv *(ro)\n", 2, "this is not YAML"},
-	{"a broken second document", "private: {}\n---\nx: [\n", 3, "never closed"},
-	{"two documents", "# c\nprivate: {}\n---\nprivate: {}\n", 3, `take out the "---" between them`},
-	{"depth", "private:\n  a: " + strings.Repeat("[", 100_000), 2, "exceeded max depth"},
-	{"depth of mappings", "private:\n  a: " + strings.Repeat("{x: ", 100_000), 2, "exceeded max depth"},
-
-	{"a tab", "private:\n\ta: {}\n", 2, "indent with spaces, not with tabs"},
-	{"a tab behind spaces", "private:\n  a:\n  \tgid: 1\n", 3, "indent with spaces, not with tabs"},
-	{"a tab behind text", "public:\n  b: /srv *(ro)\n\ta: x\n", 3, "indent with spaces, not with tabs"},
-	{"a tab in a list", "openstack:\n  regions:\n  - a\n\t- b\n", 4, "indent with spaces, not with tabs"},
-	{"a tab in a block", "public:\n  a: |\n    /srv *(ro)\n\t/pub *(ro)\n", 4, "indent with spaces, not with tabs"},
-
-	{"UTF-16, little end first", "\xff\xfep\x00:\x00\n\x00", 1, "UTF-16"},
-	{"UTF-16, big end first", "\xfe\xff\x00p\x00:\x00\n", 1, "UTF-16"},
-	{"UTF-16 without a mark", "p\x00:\x00 \x00{\x00}\x00\n\x00", 1, "U+0000"},
-	{"Latin-1", "private:\n  # caf\xe9\n", 2, "save the file as UTF-8"},
-	{"half a letter at the end", "private:\n  a: {} # \xc3", 2, "save the file as UTF-8"},
-	{"a surrogate", "private:\n  a: {} # \xed\xa0\x80", 2, "save the file as UTF-8"},
-	{"NUL", "private: {}\n\n\x00\n", 3, "U+0000"},
-	{"a bell", "private: {}\r\n# \x07\r\n", 2, "U+0007"},
-	{"an escape sequence", "private:\r  a: {} # \x1b[31m\r", 2, "U+001B"},
-	{"DEL", "private:\n  a\x7f: {}\n", 2, "U+007F"},
-	{"a next line", "private:\n  a: {}\u0085  b: {}\n", 2, "U+0085"},
-	{"a line separator", "private:\n  a: {}\u2028  b: {}\n", 2, "U+2028"},
-	{"a paragraph separator", "private:\n  a: {}\u2029  b: {}\n", 2, "U+2029"},
-	{"a second byte order mark", "private:\n\ufeff  a: {}\n", 2, "U+FEFF"},
-	{"no character", "private:\n  a: \uffff\n", 2, "U+FFFF"},
-}
-
-func TestParseDocumentLines(t *testing.T) {
-	for _, tt := range brokenYAML {
-		t.Run(tt.name, func(t *testing.T) {
-			_, err := exports.ParseDocument([]byte(tt.text))
-			syntax, ok := errors.AsType[*exports.SyntaxError](err)
-			if !ok {
-				t.Fatalf("got %v, want a SyntaxError", err)
-			}
-			if syntax.Line != tt.line || !strings.Contains(err.Error(), tt.says) {
-				t.Errorf("got %q, want line %d and %q", err, tt.line, tt.says)
-			}
-			checkSyntaxError(t, syntax, tt.text)
-
-			// The same through the one that people call.
-			_, err = exports.ParseConfig([]byte(tt.text))
-			problems, ok := errors.AsType[*exports.ConfigError](err)
-			if !ok || len(problems.Problems) != 1 || problems.Problems[0].String() != syntax.Error() {
-				t.Errorf("ParseConfig: got %v, want %v", err, syntax)
-			}
-		})
-	}
-}
-
-// checkSyntaxError is what holds of every SyntaxError.
-func checkSyntaxError(t *testing.T, e *exports.SyntaxError, text string) {
-	t.Helper()
-	if n := len(editorLines(text)); e.Line < 0 || e.Line > n {
-		t.Errorf("line %d is not in a file of %d lines", e.Line, n)
-	}
-	if e.Message == "" || strings.ContainsFunc(e.Error(), unicode.IsControl) || strings.Contains(e.Error(), "go-yaml") {
-		t.Errorf("said %q", e)
-	}
-}
-
-// editorLines are the lines of a text as an editor numbers them.
-func editorLines(text string) []string {
-	return strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text), "\n")
-}
-
-// TestSyntaxErrorKeepsSecrets: the part of a SyntaxError that is for files with
-// secrets holds nothing of the text, wherever the text is broken.
-func TestSyntaxErrorKeepsSecrets(t *testing.T) {
-	const canary = "gehe1m"
-	breaks := []string{"'", `"`, "[", "{", "*", "&", "!", "!x!", "%", "@", "`", "\t", "|", ">9", ": b: ", "\\q", "\x00", "\xff", "? ", "- ", "\n---\n", "\n%", "\n  ", "\n\t"}
-	broken := 0
-	for _, before := range breaks {
-		for _, after := range append([]string{""}, breaks...) {
-			for _, format := range []string{"OS_PASSWORD: %s\n", "a: 1\nOS_PASSWORD: \"%s\"\n", "? %s\n: x\n", "a: {b: %s}\n", "a:\n - %s\n"} {
-				text := fmt.Sprintf(format, before+canary+after)
-				_, err := exports.ParseDocument([]byte(text))
-				if err == nil {
-					continue
-				}
-				broken++
-				syntax, ok := errors.AsType[*exports.SyntaxError](err)
-				if !ok || strings.Contains(syntax.Message, canary) {
-					t.Errorf("%q: %v", text, err)
-				}
-			}
-		}
-	}
-	if broken < 500 {
-		t.Errorf("only %d texts were broken", broken)
-	}
-}
-
-// TestParseDocumentTakes: what looks odd and is one document all the same.
-func TestParseDocumentTakes(t *testing.T) {
-	for _, text := range []string{
-		"\ufeffprivate: {}\n", "private: {}\r\n", "private: {}\r", "private: {} # \t tabs \t\n\t\n", "{\n\t\"private\": {}\n}\n",
-		"private: {}\n...\n", "private: {} # ü 日 \U0001F5FF \u00a0\n", "%YAML 1.1\n---\nprivate: {}\n", "private: {}\n---", "~",
-	} {
-		_, err := exports.ParseDocument([]byte(text))
-		if wrong := strings.HasSuffix(text, "---"); (err != nil) != wrong {
-			t.Errorf("%q: %v", text, err)
-		}
-	}
-}
 
 // TestUnknownKeys has the mistakes that people make with keys, and what is
 // said to them.
@@ -203,7 +60,7 @@ func TestUnknownKeys(t *testing.T) {
 		{"safety", "percent_max_removed", `, did you mean "max_removed_percent"?`},
 		{"safety", "max", ": known here are max_removed, max_removed_percent"},
 	} {
-		_, err := exports.ParseConfig(fmt.Appendf(nil, levels[tt.level], "'"+tt.key+"'"))
+		_, err := config.Parse(fmt.Appendf(nil, levels[tt.level], "'"+tt.key+"'"))
 		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("unknown key %q%s", tt.key, tt.want)) || !strings.HasPrefix(err.Error(), "line 2: ") {
 			t.Errorf("%s of %s: got %v, want %q", tt.key, tt.level, err, tt.want)
 		}
@@ -257,14 +114,14 @@ func TestTypes(t *testing.T) {
 		for _, value := range values {
 			rows++
 			text := fmt.Sprintf(key.text, value)
-			_, err := exports.ParseConfig([]byte(text))
+			_, err := config.Parse([]byte(text))
 			if slices.Contains(key.takes, value) {
 				if err != nil {
 					t.Errorf("%q: %v", text, err)
 				}
 				continue
 			}
-			problems, ok := errors.AsType[*exports.ConfigError](err)
+			problems, ok := errors.AsType[*config.Error](err)
 			if !ok {
 				t.Errorf("%q: got %v, want a problem", text, err)
 				continue
@@ -300,7 +157,7 @@ func TestKeysKeepTheirText(t *testing.T) {
 	}
 	for _, key := range []string{"~", "null", "Null", "<<", "''"} {
 		quoted := "  '" + strings.Trim(key, "'") + "': {}\n"
-		if _, err := exports.ParseConfig([]byte("private:\n  " + key + ": {}\n")); err == nil || !strings.HasPrefix(err.Error(), "line 2: private: ") {
+		if _, err := config.Parse([]byte("private:\n  " + key + ": {}\n")); err == nil || !strings.HasPrefix(err.Error(), "line 2: private: ") {
 			t.Errorf("%s: got %v", key, err)
 		}
 		if key != "''" {
@@ -308,7 +165,7 @@ func TestKeysKeepTheirText(t *testing.T) {
 			keys = append(keys, key)
 		}
 	}
-	config, err := exports.ParseConfig([]byte(text))
+	config, err := config.Parse([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,5 +175,44 @@ func TestKeysKeepTheirText(t *testing.T) {
 	}
 	if !slices.Equal(got, keys) {
 		t.Errorf("got %q, want %q", got, keys)
+	}
+}
+
+// TestParseNumbers shows people what stands where a number should.
+func TestParseNumbers(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{
+		"'5'":  `not the text "5"`,
+		"x":    `not the text "x"`,
+		"-1":   `not "-1"`,
+		"0x5":  `not "0x5"`,
+		"1.5":  `not "1.5"`,
+		"true": `not "true"`,
+		"[5]":  "not a list",
+		"{}":   "not a mapping",
+	} {
+		_, err := config.Parse([]byte("private: {a: {gid: " + value + "}}"))
+		if err == nil || !strings.HasSuffix(err.Error(), ", "+want) {
+			t.Errorf("%s: %v, want %s", value, err, want)
+		}
+	}
+}
+
+// TestParseNearKeys: up to two letters may be too many or missing.
+func TestParseNearKeys(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"privatexx: {}":                       `unknown key "privatexx", did you mean "private"?`,
+		"priva: {}":                           `unknown key "priva", did you mean "private"?`,
+		"privatexxx: {}":                      `unknown key "privatexxx": known here are`,
+		"priv: {}":                            `unknown key "priv": known here are`,
+		"safety: {max_removed_percxxt: 1}":    `unknown key "max_removed_percxxt", did you mean "max_removed_percent"?`,
+		"safety: {max_removed_percentxxx: 1}": `unknown key "max_removed_percentxxx": known here are`,
+		"safety: {max_removed_perc: 1}":       `unknown key "max_removed_perc": known here are`,
+		"openstack: {regionss: [a]}":          `unknown key "regionss", did you mean "regions"?`,
+	} {
+		if _, err := config.Parse([]byte(text + "\n")); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
 	}
 }

@@ -1,7 +1,6 @@
-package exports_test
+package config_test
 
 import (
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"net/netip"
@@ -9,18 +8,19 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"unicode"
 
 	"github.com/google/go-cmp/cmp"
-	"go.yaml.in/yaml/v4"
+	"gopkg.in/yaml.v3"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/exports/config"
+	"nfs-exportd/yamlfile"
 )
 
-// FuzzParseConfig: a text is either a configuration that keeps all promises, or
+// FuzzParse: a text is either a configuration that keeps all promises, or
 // all its problems. What it grants hangs on what it says and not on the order
 // in which it says so.
-func FuzzParseConfig(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	for _, text := range []string{contractExample, everything, aliased, production} {
 		f.Add([]byte(text))
 	}
@@ -29,92 +29,41 @@ func FuzzParseConfig(f *testing.F) {
 			f.Add([]byte(c.text))
 		}
 	}
-	for _, c := range brokenYAML {
-		if len(c.text) < 4096 {
-			f.Add([]byte(c.text))
-		}
-	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		config, err := exports.ParseConfig(text)
-		again, errAgain := exports.ParseConfig(text)
-		if fmt.Sprint(err) != fmt.Sprint(errAgain) || !cmp.Equal(config, again, byValue) {
-			t.Errorf("once %+v, %v; and once %+v, %v", config, err, again, errAgain)
+		got, err := config.Parse(text)
+		again, errAgain := config.Parse(text)
+		if fmt.Sprint(err) != fmt.Sprint(errAgain) || !cmp.Equal(got, again, byValue) {
+			t.Errorf("once %+v, %v; and once %+v, %v", got, err, again, errAgain)
 		}
 		if err != nil {
-			checkProblems(t, err, config)
+			checkProblems(t, err, got)
 			return
 		}
-		checkConfig(t, config, string(text))
-		checkNames(t, config)
+		checkConfig(t, got, string(text))
+		checkNames(t, got)
 		turned, ok := turnAround(text)
 		if !ok {
 			return
 		}
-		other, err := exports.ParseConfig(turned)
+		other, err := config.Parse(turned)
 		if err != nil {
 			t.Fatalf("%q is taken, and with its keys in another order, %q, there is %v", text, turned, err)
 		}
-		if diff := cmp.Diff(granted(t, config), granted(t, other), byValue); diff != "" {
+		if diff := cmp.Diff(granted(t, got), granted(t, other), byValue); diff != "" {
 			t.Errorf("%q and %q grant different things:\n%s", text, turned, diff)
 		}
-		sortConfig(config)
+		sortConfig(got)
 		sortConfig(other)
-		if diff := cmp.Diff(config, other, byValue); diff != "" {
+		if diff := cmp.Diff(got, other, byValue); diff != "" {
 			t.Errorf("%q and %q say different things:\n%s", text, turned, diff)
 		}
 	})
 }
 
-// checkProblems is what holds of every error of ParseConfig.
-func checkProblems(t *testing.T, err error, config *exports.Config) {
-	t.Helper()
-	problems, ok := errors.AsType[*exports.ConfigError](err)
-	if !ok || config != nil {
-		t.Fatalf("got %+v and %v, want a ConfigError alone", config, err)
-	}
-	if n := len(problems.Problems); n == 0 || n > 52 {
-		t.Errorf("%d problems", n)
-	}
-	last := 0
-	for i, p := range problems.Problems {
-		if p.Message == "" {
-			t.Errorf("problem %d says nothing", i)
-		}
-		if i < 50 && p.Line < last {
-			t.Errorf("problem %d is of line %d, after one of line %d", i, p.Line, last)
-		}
-		last = p.Line
-		if strings.ContainsFunc(p.String(), unicode.IsControl) {
-			t.Errorf("problem %q has a control character", p)
-		}
-	}
-}
-
-// checkNames: no text of a configuration moves a cursor.
-func checkNames(t *testing.T, c *exports.Config) {
-	t.Helper()
-	names := []string{c.Maintenance.Reason, c.OpenStack.Cloud, c.OpenStack.Credentials, c.OpenStack.Domain}
-	names = slices.Concat(names, c.OpenStack.Regions, c.OpenStack.Networks)
-	for _, l := range c.Public {
-		names = append(names, l.Name)
-	}
-	for _, p := range c.Projects {
-		names = append(names, p.Key)
-		for _, m := range p.Mounts {
-			names = append(names, m.Key)
-		}
-	}
-	for _, name := range names {
-		if strings.ContainsFunc(name, unicode.IsControl) {
-			t.Errorf("%q has a control character", name)
-		}
-	}
-}
-
 // turnAround writes a document with the keys of all its mappings in the opposite
 // order. It does not know those with aliases, which must follow their anchors.
 func turnAround(text []byte) ([]byte, bool) {
-	root, err := exports.ParseDocument(text)
+	root, err := yamlfile.ParseDocument(text)
 	if err != nil {
 		return nil, false
 	}
@@ -210,7 +159,7 @@ func FuzzMount(f *testing.F) {
 			return
 		}
 		parse := func(value string) (*exports.Config, error) {
-			return exports.ParseConfig([]byte("private:\n  p:\n    mounts:\n      m: " + value + "\n"))
+			return config.Parse([]byte("private:\n  p:\n    mounts:\n      m: " + value + "\n"))
 		}
 		config, err := parse(value)
 		if err != nil {
@@ -259,8 +208,8 @@ func FuzzOptions(f *testing.F) {
 		if !ok {
 			return
 		}
-		inProject, err := exports.ParseConfig([]byte("private:\n  p:\n    options: " + value + "\n"))
-		inFile, errInFile := exports.ParseConfig([]byte("private:\n  p: {}\nexports:\n  options: " + value + "\n"))
+		inProject, err := config.Parse([]byte("private:\n  p:\n    options: " + value + "\n"))
+		inFile, errInFile := config.Parse([]byte("private:\n  p: {}\nexports:\n  options: " + value + "\n"))
 		if (err == nil) != (errInFile == nil) {
 			t.Fatalf("%q: %v for a project, %v for the file", options, err, errInFile)
 		}
@@ -273,7 +222,7 @@ func FuzzOptions(f *testing.F) {
 			t.Errorf("%q became %q, %q and %q", options, inProject.Projects[0].Options, inFile.Projects[0].Options, inFile.Options)
 		}
 		value, _ = quoteYAML("/srv 2001:db8::1(" + options + ")")
-		public, err := exports.ParseConfig([]byte("public:\n  a: " + value + "\n"))
+		public, err := config.Parse([]byte("public:\n  a: " + value + "\n"))
 		if err != nil || len(public.Public) != 1 || public.Public[0].Options != options {
 			t.Errorf("%q in a public line: %+v, %v", options, public, err)
 		}
@@ -295,9 +244,9 @@ func FuzzPublic(f *testing.F) {
 		if !ok {
 			return
 		}
-		config, err := exports.ParseConfig([]byte("public:\n  a: " + value + "\n"))
+		got, err := config.Parse([]byte("public:\n  a: " + value + "\n"))
 		if err != nil {
-			checkProblems(t, err, config)
+			checkProblems(t, err, got)
 			return
 		}
 		clients := 0
@@ -306,44 +255,20 @@ func FuzzPublic(f *testing.F) {
 				clients += len(words) - 1
 			}
 		}
-		if len(config.Public) != clients {
-			t.Errorf("%q has %d clients, and %d were understood", text, clients, len(config.Public))
+		if len(got.Public) != clients {
+			t.Errorf("%q has %d clients, and %d were understood", text, clients, len(got.Public))
 		}
 		var written strings.Builder
-		for _, l := range config.Public {
+		for _, l := range got.Public {
 			fmt.Fprintf(&written, "%s %s(%s)\n", l.Path, l.Client, l.Options)
 		}
 		if written.Len() == 0 {
 			return
 		}
 		value, _ = quoteYAML(written.String())
-		again, err := exports.ParseConfig([]byte("public:\n  a: " + value + "\n"))
-		if err != nil || !cmp.Equal(config.Public, again.Public, byValue) {
+		again, err := config.Parse([]byte("public:\n  a: " + value + "\n"))
+		if err != nil || !cmp.Equal(got.Public, again.Public, byValue) {
 			t.Errorf("%q is %q, and that is %+v, %v", text, written.String(), again, err)
-		}
-	})
-}
-
-// FuzzNearest: a guess is one of the known words, and the same whatever the
-// letters' case; a known word is its own.
-func FuzzNearest(f *testing.F) {
-	known := []string{"max_removed", "max_removed_percent", "mounts", "gid", "options"}
-	for _, word := range append(slices.Clone(known), "removed_max", "MaxRemoved", "", "option", "\xff") {
-		f.Add(word)
-	}
-	f.Fuzz(func(t *testing.T, word string) {
-		got := exports.Nearest(word, known)
-		if got != "" && !slices.Contains(known, got) {
-			t.Errorf("%q: %q", word, got)
-		}
-		if slices.Contains(known, word) && got != word {
-			t.Errorf("%q: %q", word, got)
-		}
-		if again := exports.Nearest(strings.ToLower(word), known); again != got {
-			t.Errorf("%q: %q, and in lower case %q", word, got, again)
-		}
-		if len(word) > 22 && got != "" {
-			t.Errorf("%q is near %q", word, got)
 		}
 	})
 }

@@ -1,0 +1,88 @@
+package exports
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// warnings tells what is unclear although no grant hangs on it.
+func (e Evidence) warnings() []string {
+	var warnings []string
+	for _, name := range e.Config.Hosts() {
+		if h := e.Hosts[name]; h.Where == Unresolved {
+			warnings = append(warnings, fmt.Sprintf("mount host %s is not known to be this server or another: %s", name, h.Why))
+		}
+	}
+	for _, p := range e.Config.Served(e.Hosts) {
+		if why := e.unread(p); why != "" {
+			warnings = append(warnings, why)
+		}
+	}
+	return append(warnings, e.AddressWarnings()...)
+}
+
+// AddressWarnings tells of instances of the served projects that should have an
+// address and have none, and of networks in openstack.networks in which none of
+// them has one: a name with a mistake leaves out the addresses that it should let in.
+func (e Evidence) AddressWarnings() []string {
+	var warnings []string
+	seen := map[string]bool{}
+	for _, p := range e.Config.Served(e.Hosts) {
+		for _, instance := range e.Inventory.Projects[p.Key].Instances {
+			if silent(instance) {
+				warnings = append(warnings, silence(instance, p.Key))
+			}
+			for _, a := range instance.Addresses {
+				seen[a.Network] = true
+			}
+		}
+	}
+	for _, network := range e.Config.OpenStack.Networks {
+		if len(seen) > 0 && !seen[network] {
+			warnings = append(warnings, fmt.Sprintf("no instance of a served project has an address in network %q of openstack.networks; they are in %s: see whether its name is right",
+				network, quotedNames(seen)))
+		}
+	}
+	return warnings
+}
+
+// quotedNames lists names that others chose, a few of them at most.
+func quotedNames(names map[string]bool) string {
+	const most = 5
+	var quoted []string
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		quoted = append(quoted, strconv.QuoteToASCII(name))
+	}
+	if len(quoted) > most {
+		quoted = append(quoted[:most], "others")
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// unread says why a project of the configuration has no instances to read, or gives
+// nothing.
+func (e Evidence) unread(p ProjectConfig) string {
+	about := fmt.Sprintf("project %q (line %d of the configuration)", p.Key, p.Line)
+	switch project := e.Inventory.Projects[p.Key]; {
+	case project.Sight == Hidden:
+		return about + " is not shown to us: " + project.Why
+	case project.Sight == Absent:
+		return about + " does not exist: " + project.Why
+	case !project.Enabled:
+		return about + " is disabled in Keystone and gets no grants"
+	}
+	return ""
+}
+
+// silent reports whether an instance should have an address and has none.
+func silent(i Instance) bool {
+	return i.Status == "ACTIVE" && len(i.Addresses) == 0
+}
+
+// silence says so to people.
+func silence(i Instance, project string) string {
+	return fmt.Sprintf("active instance %q (%s) of project %q has no address in Nova", i.Name, word(i.ID), project)
+}
