@@ -1,6 +1,7 @@
 package keystonetest
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
@@ -36,7 +37,7 @@ func (c *Cloud) compute(k *call) *answer {
 		a = bad
 	case k.inPath != "" && k.inPath != t.project:
 		a = novaError(http.StatusBadRequest, fmt.Sprintf(
-			"Malformed request URL: URL's project_id '%s' doesn't match Context's project_id '%s'", k.inPath, orNone(t.project)))
+			"Malformed request URL: URL's project_id '%s' doesn't match Context's project_id '%s'", k.inPath, cmp.Or(t.project, "None")))
 	case k.Kind == Instances, k.Kind == CellProbe && k.resource != "os-services":
 		a = c.listInstances(k, r, t, who, minor)
 	case k.Kind == CellProbe:
@@ -94,9 +95,7 @@ func (c *Cloud) minor(k *call) (int, *answer) {
 	digits, two := strings.CutPrefix(k.Microversion, "2.")
 	n, err := strconv.Atoi(digits)
 	if !two || err != nil || n < 1 || n > c.settings.MaxMicroversion {
-		return 0, novaError(http.StatusNotAcceptable, fmt.Sprintf(
-			"Version %s is not supported by the API. Minimum is 2.1 and maximum is 2.%d.",
-			k.Microversion, c.settings.MaxMicroversion))
+		return 0, novaTooNew(k.Microversion, c.settings.MaxMicroversion)
 	}
 	return n, nil
 }
@@ -132,7 +131,7 @@ func (c *Cloud) filterProject(k *call) string {
 	if all, err := isTrue(q, "all_tenants"); err != nil || !all {
 		return ""
 	}
-	return cmpOr(q.Get("project_id"), q.Get("tenant_id"))
+	return cmp.Or(q.Get("project_id"), q.Get("tenant_id"))
 }
 
 // listing is one page of instances, or the answer to a request for one that
@@ -175,7 +174,7 @@ func (c *Cloud) list(k *call, r *region, t *token, who Caller, minor int) listin
 			}
 			return refuse(novaForbidden("os_compute_api:servers:" + list + ":get_all_tenants"))
 		}
-		project = cmpOr(q.Get("project_id"), q.Get("tenant_id"))
+		project = cmp.Or(q.Get("project_id"), q.Get("tenant_id"))
 	} else if project == "" {
 		nobody = true // a token without a project sees its user's own instances
 	}
@@ -220,12 +219,11 @@ func (c *Cloud) list(k *call, r *region, t *token, who Caller, minor int) listin
 		last := r.byID[m]
 		switch {
 		case last == nil:
-			return refuse(novaError(http.StatusBadRequest, "marker ["+m+"] not found"))
+			return refuse(novaNoMarker(m))
 		case last.cell.down:
 			return refuse(novaCrash("oslo_db.exception.DBConnectionError"))
 		}
-		at, _ := byAge(from, last.serial)
-		from = from[:at]
+		from = from[:byAge(from, last.serial)]
 	}
 
 	l := listing{limit: limit}
@@ -262,39 +260,19 @@ func (c *Cloud) listInstances(k *call, r *region, t *token, who Caller, minor in
 	root := k.base + "/compute/" + url.PathEscape(r.id)
 	body := make([]byte, 0, 3000*(len(l.page)+1))
 	body = append(body, `{"servers":[`...)
-	for n, i := range l.page {
+	for n, i := range slices.Concat(l.page, l.stubs) {
 		if n > 0 {
 			body = append(body, ',')
 		}
-		if detail {
-			body = i.appendDetail(body, root)
-		} else {
-			body = i.appendSummary(body, root)
+		body = i.appendTo(body, root, detail, n >= len(l.page))
+		if n+1 == l.limit {
+			q := maps.Clone(k.Query)
+			q.Set("marker", i.ID)
+			body = append(body, `],"servers_links":[{"rel":"next","href":`...)
+			body = append(append(body, mustJSON(k.base+k.Path+"?"+q.Encode())...), '}')
 		}
 	}
-	for n, i := range l.stubs {
-		if n+len(l.page) > 0 {
-			body = append(body, ',')
-		}
-		body = i.appendStub(body, root, detail)
-	}
-	body = append(body, ']')
-	if n := len(l.page) + len(l.stubs); n > 0 && n == l.limit {
-		last := l.page
-		if len(l.stubs) > 0 {
-			last = l.stubs
-		}
-		q := maps.Clone(k.Query)
-		q.Set("marker", last[len(last)-1].ID)
-		href := k.base + k.Path + "?" + q.Encode()
-		body = append(body, `,"servers_links":[{"rel":"next","href":`...)
-		body = append(body, quote(href)...)
-		body = append(body, `}]`...)
-	}
-	body = append(body, '}')
-	a := &answer{status: http.StatusOK, header: http.Header{}, body: body}
-	a.header.Set("Content-Type", "application/json")
-	return a
+	return newAnswer(http.StatusOK, "application/json", append(body, "]}"...))
 }
 
 // listServices answers GET /os-services. The hosts of a cell that is down are
@@ -349,12 +327,3 @@ func isTrue(q url.Values, name string) (bool, error) {
 			"'off', 'on', 't', 'true', 'y', 'yes'", v)
 	}
 }
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}
-
-func orNone(s string) string { return cmpOr(s, "None") }

@@ -42,8 +42,7 @@ type Injected struct {
 // Inject puts a fault to work. If two match the same request, the one that was
 // injected first takes it.
 func (c *Cloud) Inject(f Fault) *Injected {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.lock()()
 	i := &Injected{Fault: f, cloud: c}
 	c.faults = append(c.faults, i)
 	return i
@@ -51,22 +50,19 @@ func (c *Cloud) Inject(f Fault) *Injected {
 
 // Heal takes all faults away.
 func (c *Cloud) Heal() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.lock()()
 	c.faults = nil
 }
 
 // Hits says how many requests went wrong so far.
 func (i *Injected) Hits() int {
-	i.cloud.mu.Lock()
-	defer i.cloud.mu.Unlock()
+	defer i.cloud.lock()()
 	return i.hits
 }
 
 // Remove takes the fault away.
 func (i *Injected) Remove() {
-	i.cloud.mu.Lock()
-	defer i.cloud.mu.Unlock()
+	defer i.cloud.lock()()
 	i.cloud.faults = slices.DeleteFunc(i.cloud.faults, func(o *Injected) bool { return o == i })
 }
 

@@ -1,11 +1,36 @@
 package keystonetest
 
 import (
-	"encoding/json"
+	"cmp"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
+
+// Address is one address of an instance. Version 0 means as IP looks, an empty
+// Type means fixed. IP is sent as it is, valid or not.
+type Address struct {
+	Network string
+	IP      string
+	Version int
+	Type    string
+}
+
+// Instance is a Nova server. What is left empty is made of the name: ID,
+// Region (the first), Cell (cell1), Status (ACTIVE), Host (compute-CELL).
+// An instance in BUILD shows no addresses, as in Nova.
+type Instance struct {
+	ID        string    `yaml:"id,omitempty"`
+	Name      string    `yaml:"-"`
+	ProjectID string    `yaml:"project,omitempty"`
+	UserID    string    `yaml:"-"`
+	Region    string    `yaml:"region,omitempty"`
+	Cell      string    `yaml:"cell,omitempty"`
+	Host      string    `yaml:"host,omitempty"`
+	Status    string    `yaml:"status,omitempty"`
+	Addresses []Address `yaml:"-"`
+}
 
 // instance is an Instance with what costs time to write down already written.
 type instance struct {
@@ -17,15 +42,71 @@ type instance struct {
 }
 
 func newInstance(i Instance, c *cell) *instance {
-	return &instance{Instance: i, cell: c, name: string(quote(i.Name)), addresses: string(addressesJSON(i))}
+	return &instance{Instance: i, cell: c, name: string(mustJSON(i.Name)), addresses: string(addressesJSON(i))}
 }
 
-func quote(s string) []byte {
-	b, err := json.Marshal(s)
-	if err != nil {
-		panic(err) // a string always has a JSON form
+// AddInstance adds an instance, or replaces the one of the same id in the
+// region (its age stays), and returns it with everything filled in. The
+// project need not exist. It panics if there is no such region.
+func (c *Cloud) AddInstance(i Instance) Instance {
+	defer c.lock()()
+	if i.Region == "" {
+		i.Region = c.regions[0].id
 	}
-	return b
+	setDefault(&i.ID, dashed(hexID("instance", i.Region+"/"+i.ProjectID+"/"+i.Name)))
+	setDefault(&i.Cell, "cell1")
+	setDefault(&i.Status, "ACTIVE")
+	setDefault(&i.Host, "compute-"+i.Cell)
+	setDefault(&i.UserID, hexID("user", i.ProjectID))
+	r := c.mustRegion(i.Region)
+	r.addHost(i.Cell, i.Host)
+	made := newInstance(i, r.cell(i.Cell))
+	if old := r.byID[i.ID]; old != nil {
+		made.serial = old.serial
+		r.remove(old)
+	} else {
+		c.serial++
+		made.serial = c.serial
+	}
+	r.insert(made)
+	return i
+}
+
+// Instances lists the instances of a region, oldest first, those of cells that
+// are down included. It panics if there is no such region.
+func (c *Cloud) Instances(region string) []Instance {
+	defer c.lock()()
+	return collect(c.mustRegion(region).instances, func(i *instance) Instance { return i.Instance })
+}
+
+// RemoveInstance deletes an instance, in whichever region it is.
+func (c *Cloud) RemoveInstance(id string) {
+	defer c.lock()()
+	for _, r := range c.regions {
+		if i := r.byID[id]; i != nil {
+			r.remove(i)
+		}
+	}
+}
+
+func (r *region) insert(i *instance) {
+	add := func(list []*instance) []*instance { return slices.Insert(list, byAge(list, i.serial), i) }
+	r.byID[i.ID], r.instances, r.byProject[i.ProjectID] = i, add(r.instances), add(r.byProject[i.ProjectID])
+}
+
+func (r *region) remove(i *instance) {
+	drop := func(list []*instance) []*instance {
+		at := byAge(list, i.serial)
+		return slices.Delete(list, at, at+1)
+	}
+	delete(r.byID, i.ID)
+	r.instances, r.byProject[i.ProjectID] = drop(r.instances), drop(r.byProject[i.ProjectID])
+}
+
+// byAge finds the place of an instance in a list, oldest first.
+func byAge(list []*instance, serial int) int {
+	at, _ := slices.BinarySearchFunc(list, serial, func(i *instance, s int) int { return i.serial - s })
+	return at
 }
 
 func addressesJSON(i Instance) []byte {
@@ -35,16 +116,11 @@ func addressesJSON(i Instance) []byte {
 		Addr    string `json:"addr"`
 		Type    string `json:"OS-EXT-IPS:type"`
 	}
-	b := []byte{'{'}
 	if i.Status == "BUILD" {
 		i.Addresses = nil
 	}
-	var networks []string
-	byNetwork := map[string][]address{}
+	var networks ordered[[]address]
 	for _, a := range i.Addresses {
-		if _, ok := byNetwork[a.Network]; !ok {
-			networks = append(networks, a.Network)
-		}
 		if ip, err := netip.ParseAddr(a.IP); a.Version == 0 {
 			a.Version = 4
 			if err == nil && ip.Is6() {
@@ -52,21 +128,19 @@ func addressesJSON(i Instance) []byte {
 			}
 		}
 		mac := hexID("mac", i.ID+"/"+a.Network)
-		byNetwork[a.Network] = append(byNetwork[a.Network], address{
+		list, _ := networks.of(a.Network)
+		*list = append(*list, address{
 			MAC:     "fa:16:3e:" + mac[:2] + ":" + mac[2:4] + ":" + mac[4:6],
-			Version: a.Version, Addr: a.IP, Type: cmpOr(a.Type, "fixed"),
+			Version: a.Version, Addr: a.IP, Type: cmp.Or(a.Type, "fixed"),
 		})
 	}
+	b := []byte{'{'}
 	for n, network := range networks {
 		if n > 0 {
 			b = append(b, ',')
 		}
-		b = append(append(b, quote(network)...), ':')
-		list, err := json.Marshal(byNetwork[network])
-		if err != nil {
-			panic(err) // strings and numbers always have a JSON form
-		}
-		b = append(b, list...)
+		b = append(append(b, mustJSON(network.name)...), ':')
+		b = append(b, mustJSON(network.value)...)
 	}
 	return append(b, '}')
 }
@@ -76,32 +150,31 @@ func (i *instance) created() string {
 	return time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(i.serial) * time.Second).Format(time.RFC3339)
 }
 
-func (i *instance) appendLinks(b []byte, root string) []byte {
-	b = append(b, `"links":[{"rel":"self","href":"`...)
-	b = append(append(append(append(b, root...), "/v2.1/servers/"...), i.ID...), `"},{"rel":"bookmark","href":"`...)
-	return append(append(append(append(b, root...), "/servers/"...), i.ID...), `"}]`...)
-}
-
-// appendSummary writes the instance as GET /servers shows it.
-func (i *instance) appendSummary(b []byte, root string) []byte {
-	b = append(append(append(b, `{"id":"`...), i.ID...), `","name":`...)
-	b = append(append(b, i.name...), ',')
-	return append(i.appendLinks(b, root), '}')
-}
-
-// appendStub writes the instance as a cell that is down leaves it.
-func (i *instance) appendStub(b []byte, root string, detail bool) []byte {
-	b = append(append(append(b, `{"id":"`...), i.ID...), `","status":"UNKNOWN",`...)
-	if detail {
-		b = append(append(append(b, `"tenant_id":"`...), i.ProjectID...), `",`...)
-		b = append(append(append(b, `"created":"`...), i.created()...), `",`...)
+// appendTo writes the instance: as GET /servers shows it, or with detail as GET
+// /servers/detail does, or as a stub, which is what a cell that is down leaves.
+func (i *instance) appendTo(b []byte, root string, detail, stub bool) []byte {
+	links := `"links":[{"rel":"self","href":"` + root + `/v2.1/servers/` + i.ID +
+		`"},{"rel":"bookmark","href":"` + root + `/servers/` + i.ID + `"}]`
+	switch {
+	case stub && detail:
+		return concat(b, `{"id":"`, i.ID, `","status":"UNKNOWN","tenant_id":"`, i.ProjectID, `","created":"`, i.created(), `",`, links, `}`)
+	case stub:
+		return concat(b, `{"id":"`, i.ID, `","status":"UNKNOWN",`, links, `}`)
+	case detail:
+		return i.appendDetail(b, root, links)
 	}
-	return append(i.appendLinks(b, root), '}')
+	return concat(b, `{"id":"`, i.ID, `","name":`, i.name, `,`, links, `}`)
 }
 
-// appendDetail writes the instance as GET /servers/detail shows it: some 2.5 kB,
-// with the keys of 2.69.
-func (i *instance) appendDetail(b []byte, root string) []byte {
+func concat(b []byte, parts ...string) []byte {
+	for _, s := range parts {
+		b = append(b, s...)
+	}
+	return b
+}
+
+// appendDetail writes some 2.5 kB, with the keys of 2.69.
+func (i *instance) appendDetail(b []byte, root, links string) []byte {
 	task, vm, power := "null", "active", "1"
 	switch i.Status {
 	case "BUILD":
@@ -112,7 +185,7 @@ func (i *instance) appendDetail(b []byte, root string) []byte {
 		vm, power = "error", "0"
 	}
 	created := i.created()
-	for _, s := range [...]string{
+	return concat(b,
 		`{"id":"`, i.ID, `","name":`, i.name, `,"status":"`, i.Status,
 		`","tenant_id":"`, i.ProjectID, `","user_id":"`, i.UserID,
 		`","metadata":{},"hostId":"`, hostID, `","image":{"id":"`, imageID,
@@ -121,12 +194,7 @@ func (i *instance) appendDetail(b []byte, root string) []byte {
 		`"extra_specs":{"aggregate_instance_extra_specs:ceph":"true","quota:disk_read_iops_sec":"5000",`,
 		`"quota:disk_total_bytes_sec":"200000000","quota:disk_write_iops_sec":"500"}},`,
 		`"created":"`, created, `","updated":"`, created, `","addresses":`, i.addresses,
-		`,"accessIPv4":"","accessIPv6":"",`,
-	} {
-		b = append(b, s...)
-	}
-	b = i.appendLinks(b, root)
-	for _, s := range [...]string{
+		`,"accessIPv4":"","accessIPv6":"",`, links,
 		`,"OS-DCF:diskConfig":"MANUAL","progress":0,"OS-EXT-AZ:availability_zone":"nova","config_drive":"",`,
 		`"key_name":null,"OS-SRV-USG:launched_at":"`, strings.TrimSuffix(created, "Z"), `.000000",`,
 		`"OS-SRV-USG:terminated_at":null,"security_groups":[{"name":"default"}],`,
@@ -138,10 +206,7 @@ func (i *instance) appendDetail(b []byte, root string) []byte {
 		`,"OS-EXT-STS:vm_state":"`, vm, `","OS-EXT-STS:power_state":`, power,
 		`,"os-extended-volumes:volumes_attached":[],"locked":false,"description":`, i.name,
 		`,"tags":[],"trusted_image_certificates":null,"host_status":"UP"}`,
-	} {
-		b = append(b, s...)
-	}
-	return b
+	)
 }
 
 const (

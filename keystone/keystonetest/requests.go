@@ -70,8 +70,7 @@ func (r Request) String() string {
 
 // Requests lists the requests so far, in the order in which they came.
 func (c *Cloud) Requests() []Request {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.lock()()
 	list := make([]Request, 0, len(c.log))
 	for _, r := range c.log {
 		list = append(list, *r)
@@ -82,8 +81,7 @@ func (c *Cloud) Requests() []Request {
 // Count says how many requests of these kinds came so far; without a kind, how
 // many at all.
 func (c *Cloud) Count(kinds ...Kind) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.lock()()
 	n := 0
 	for _, r := range c.log {
 		if len(kinds) == 0 {
@@ -101,16 +99,14 @@ func (c *Cloud) Count(kinds ...Kind) int {
 // Peak is the greatest number of requests that were being answered at once. A
 // request counts until its answer begins.
 func (c *Cloud) Peak() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.lock()()
 	return c.peak
 }
 
 // ResetRequests forgets the requests so far and the peak, and whose tokens were
 // refused: the next log-in is a [LogIn].
 func (c *Cloud) ResetRequests() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.lock()()
 	c.log, c.peak = nil, c.busy
 	c.rejected = map[string]bool{}
 }

@@ -33,8 +33,7 @@ func (t *token) scopeKey() string { return t.user + "\n" + t.scope() }
 
 // ExpireTokens makes every token that was given out so far expire at once.
 func (c *Cloud) ExpireTokens() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.lock()()
 	for _, t := range c.tokens {
 		t.expires = t.issued
 	}
@@ -42,8 +41,7 @@ func (c *Cloud) ExpireTokens() {
 
 // ExpireToken makes one token expire, and does nothing if there is none.
 func (c *Cloud) ExpireToken(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.lock()()
 	if t := c.tokens[id]; t != nil {
 		t.expires = t.issued
 	}
@@ -52,8 +50,7 @@ func (c *Cloud) ExpireToken(id string) {
 // Tokens lists every token that was ever given out, for a test that searches
 // for leaked ones.
 func (c *Cloud) Tokens() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.lock()()
 	return slices.Clone(c.issued)
 }
 
