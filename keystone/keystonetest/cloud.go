@@ -107,25 +107,6 @@ type Project struct {
 	Disabled    bool   `yaml:"disabled,omitempty"`
 }
 
-// Endpoint is one compute endpoint in the catalog. In URL, {base} stands for
-// the cloud's base URL and {project} for the id of the token's project.
-type Endpoint struct{ Interface, URL string }
-
-type region struct {
-	id        string
-	endpoints []Endpoint // nil means the three usual ones
-	cells     []*cell
-	instances []*instance // oldest first
-	byID      map[string]*instance
-	byProject map[string][]*instance // oldest first
-}
-
-type cell struct {
-	name  string
-	down  bool
-	hosts []string
-}
-
 // New gives a cloud with the domain default, the region RegionOne, no user and
 // no project.
 func New() *Cloud {
@@ -264,79 +245,9 @@ func (c *Cloud) RemoveRole(user, scope, role string) {
 	scopes[scope] = left
 }
 
-// AddRegion adds a region with a Nova of its own.
-func (c *Cloud) AddRegion(id string) {
-	defer c.lock()()
-	if c.region(id) != nil {
-		return
-	}
-	c.regions = append(c.regions, &region{
-		id:        id,
-		byID:      map[string]*instance{},
-		byProject: map[string][]*instance{},
-	})
-}
-
-// Regions lists the regions in the order in which they were added.
-func (c *Cloud) Regions() []string {
-	defer c.lock()()
-	return collect(c.regions, func(r *region) string { return r.id })
-}
-
-// RemoveRegion takes a region away, with its Nova and its catalog entries.
-func (c *Cloud) RemoveRegion(id string) {
-	defer c.lock()()
-	c.regions = slices.DeleteFunc(c.regions, func(r *region) bool { return r.id == id })
-}
-
-// SetEndpoints replaces the compute endpoints of a region in the catalog; none
-// leaves the region without Nova. The usual URL is {base}/compute/R/v2.1. The
-// Nova of the region answers as well at {base}/compute/R/v2.1/{project} and,
-// with its list of versions only, at {base}/compute/R. It panics if there is no
-// such region.
-func (c *Cloud) SetEndpoints(region string, endpoints ...Endpoint) {
-	defer c.lock()()
-	if endpoints == nil {
-		endpoints = []Endpoint{}
-	}
-	c.mustRegion(region).endpoints = endpoints
-}
-
-// ResetEndpoints gives a region its usual three endpoints back.
-func (c *Cloud) ResetEndpoints(region string) {
-	defer c.lock()()
-	c.mustRegion(region).endpoints = nil
-}
-
-// AddHost maps a compute host into a cell, as AddInstance does by itself. Only
-// a cell with hosts shows in GET /os-services when it is down.
-func (c *Cloud) AddHost(region, cell, host string) {
-	defer c.lock()()
-	c.mustRegion(region).addHost(cell, host)
-}
-
-// RemoveHosts unmaps all hosts of a cell.
-func (c *Cloud) RemoveHosts(region, cell string) {
-	defer c.lock()()
-	c.mustRegion(region).cell(cell).hosts = nil
-}
-
-// CellDown takes the database of a cell away, or gives it back. It panics if
-// there is no such region.
-func (c *Cloud) CellDown(region, cell string, down bool) {
-	defer c.lock()()
-	c.mustRegion(region).cell(cell).down = down
-}
-
 func (c *Cloud) project(id string) *Project {
 	return find(c.projects, func(p *Project) bool { return p.ID == id })
 }
-
-func (c *Cloud) region(id string) *region {
-	return find(c.regions, func(r *region) bool { return r.id == id })
-}
-
-func (c *Cloud) mustRegion(id string) *region { return must(c.region(id), "region", id) }
 
 func (c *Cloud) user(idOrName string) *User {
 	if u := c.users[idOrName]; u != nil {
@@ -352,22 +263,6 @@ func (c *Cloud) domain(id string) Domain {
 		return d
 	}
 	return Domain{ID: id, Name: id}
-}
-
-func (r *region) cell(name string) *cell {
-	c := find(r.cells, func(c *cell) bool { return c.name == name })
-	if c == nil {
-		c = &cell{name: name}
-		r.cells = append(r.cells, c)
-	}
-	return c
-}
-
-func (r *region) addHost(cell, host string) {
-	c := r.cell(cell)
-	if !slices.Contains(c.hosts, host) {
-		c.hosts = append(c.hosts, host)
-	}
 }
 
 // find returns the first that fits, nil if none does.

@@ -92,13 +92,12 @@ func (c *Cloud) isPage(k *call, p Page) bool {
 	if p == FirstPage {
 		return k.Marker == ""
 	}
-	r := c.region(k.Region)
-	t, who, ok := c.caller(k.header.Get("X-Auth-Token"))
 	minor, bad := c.minor(k)
-	if r == nil || !ok || bad != nil || k.resource == "os-services" {
+	r := c.region(k.Region)
+	if r == nil || k.token == nil || bad != nil || k.resource == "os-services" {
 		return false
 	}
-	l := c.list(k, r, t, who, minor)
+	l := c.list(k, r, minor)
 	if l.refused != nil {
 		return false
 	}

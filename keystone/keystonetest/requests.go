@@ -3,6 +3,7 @@ package keystonetest
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -71,29 +72,14 @@ func (r Request) String() string {
 // Requests lists the requests so far, in the order in which they came.
 func (c *Cloud) Requests() []Request {
 	defer c.lock()()
-	list := make([]Request, 0, len(c.log))
-	for _, r := range c.log {
-		list = append(list, *r)
-	}
-	return list
+	return collect(c.log, func(r *Request) Request { return *r })
 }
 
 // Count says how many requests of these kinds came so far; without a kind, how
 // many at all.
 func (c *Cloud) Count(kinds ...Kind) int {
 	defer c.lock()()
-	n := 0
-	for _, r := range c.log {
-		if len(kinds) == 0 {
-			n++
-		}
-		for _, k := range kinds {
-			if r.Kind == k {
-				n++
-			}
-		}
-	}
-	return n
+	return len(filter(c.log, func(r *Request) bool { return len(kinds) == 0 || slices.Contains(kinds, r.Kind) }))
 }
 
 // Peak is the greatest number of requests that were being answered at once. A
@@ -121,6 +107,8 @@ type call struct {
 	bad      error // what is wrong with the body of a log-in
 	header   http.Header
 	base     string
+	token    *token // nil if it is worth nothing
+	caller   Caller
 }
 
 // understand tells what a request is for. The mutex is held.
@@ -137,6 +125,7 @@ func (c *Cloud) understand(r *http.Request, body []byte) *call {
 		UserAgent:    r.UserAgent(),
 		HasToken:     r.Header.Get("X-Auth-Token") != "",
 	}
+	k.token, k.caller = c.caller(r.Header.Get("X-Auth-Token"))
 	if t := c.tokens[r.Header.Get("X-Auth-Token")]; t != nil {
 		k.Project, k.User = t.project, c.holder(t.id)
 	}

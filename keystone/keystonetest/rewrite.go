@@ -79,7 +79,7 @@ func edit(change func(d doc)) Do {
 	return Rewrite(func(body []byte) []byte {
 		d := parse(body)
 		change(d)
-		return encode(d.object)
+		return encode(d.object, false)
 	})
 }
 
@@ -136,7 +136,7 @@ func fields(change func(object)) Do {
 	return item(func(last string) string {
 		o := decode[object]([]byte(last))
 		change(o)
-		return string(mustJSON(o))
+		return string(encode(o, true))
 	})
 }
 
@@ -193,7 +193,7 @@ func nextLink(change func(next *url.URL)) Do {
 			panic(fmt.Sprintf("keystonetest: a fault needs a next link: %v", err))
 		}
 		change(next)
-		d.object["servers_links"] = mustJSON([]map[string]string{{"rel": "next", "href": next.String()}})
+		d.object["servers_links"] = encode([]map[string]string{{"rel": "next", "href": next.String()}}, true)
 	})
 }
 
@@ -235,6 +235,6 @@ func computeURLs(change func(url string) []string) Do {
 			}
 			services[at].Endpoints = list
 		}
-		o["catalog"] = mustJSON(services)
+		o["catalog"] = encode(services, true)
 	})
 }

@@ -145,9 +145,7 @@ func (w *writer) Write(b []byte) (int, error) {
 
 func (w *writer) Flush() {
 	w.started(http.StatusOK)
-	if f, ok := w.ResponseWriter.(http.Flusher); ok {
-		f.Flush()
-	}
+	_ = http.NewResponseController(w.ResponseWriter).Flush() // fails only if the client closed
 }
 
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -156,27 +154,19 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 }
 
 func jsonAnswer(status int, body any) *answer {
-	return newAnswer(status, "application/json", encode(body))
+	return newAnswer(status, "application/json", encode(body, false))
 }
 
-// encode writes JSON as OpenStack does, with <, > and & as they are.
-func encode(v any) []byte {
+// encode writes JSON. The body of an answer has <, > and & as they are; the
+// texts in it that are made by hand have them escaped.
+func encode(v any, escaped bool) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
+	e.SetEscapeHTML(escaped)
 	if err := e.Encode(v); err != nil {
 		panic(fmt.Sprintf("keystonetest: an answer without a JSON form: %v", err))
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'})
-}
-
-// mustJSON writes a part of an answer.
-func mustJSON(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(fmt.Sprintf("keystonetest: an answer without a JSON form: %v", err))
-	}
-	return b
 }
 
 func keystoneError(status int, message string) *answer {

@@ -32,6 +32,25 @@ type Instance struct {
 	Addresses []Address `yaml:"-"`
 }
 
+// Endpoint is one compute endpoint in the catalog. In URL, {base} stands for
+// the cloud's base URL and {project} for the id of the token's project.
+type Endpoint struct{ Interface, URL string }
+
+type region struct {
+	id        string
+	endpoints []Endpoint // nil means the three usual ones
+	cells     []*cell
+	instances []*instance // oldest first
+	byID      map[string]*instance
+	byProject map[string][]*instance // oldest first
+}
+
+type cell struct {
+	name  string
+	down  bool
+	hosts []string
+}
+
 // instance is an Instance with what costs time to write down already written.
 type instance struct {
 	Instance
@@ -41,8 +60,87 @@ type instance struct {
 	addresses string // JSON
 }
 
-func newInstance(i Instance, c *cell) *instance {
-	return &instance{Instance: i, cell: c, name: string(mustJSON(i.Name)), addresses: string(addressesJSON(i))}
+// AddRegion adds a region with a Nova of its own.
+func (c *Cloud) AddRegion(id string) {
+	defer c.lock()()
+	if c.region(id) != nil {
+		return
+	}
+	c.regions = append(c.regions, &region{
+		id:        id,
+		byID:      map[string]*instance{},
+		byProject: map[string][]*instance{},
+	})
+}
+
+// Regions lists the regions in the order in which they were added.
+func (c *Cloud) Regions() []string {
+	defer c.lock()()
+	return collect(c.regions, func(r *region) string { return r.id })
+}
+
+// RemoveRegion takes a region away, with its Nova and its catalog entries.
+func (c *Cloud) RemoveRegion(id string) {
+	defer c.lock()()
+	c.regions = slices.DeleteFunc(c.regions, func(r *region) bool { return r.id == id })
+}
+
+// SetEndpoints replaces the compute endpoints of a region in the catalog; none
+// leaves the region without Nova. The usual URL is {base}/compute/R/v2.1. The
+// Nova of the region answers as well at {base}/compute/R/v2.1/{project} and,
+// with its list of versions only, at {base}/compute/R. It panics if there is no
+// such region.
+func (c *Cloud) SetEndpoints(region string, endpoints ...Endpoint) {
+	defer c.lock()()
+	c.mustRegion(region).endpoints = append([]Endpoint{}, endpoints...)
+}
+
+// ResetEndpoints gives a region its usual three endpoints back.
+func (c *Cloud) ResetEndpoints(region string) {
+	defer c.lock()()
+	c.mustRegion(region).endpoints = nil
+}
+
+// AddHost maps a compute host into a cell, as AddInstance does by itself. Only
+// a cell with hosts shows in GET /os-services when it is down.
+func (c *Cloud) AddHost(region, cell, host string) {
+	defer c.lock()()
+	c.mustRegion(region).addHost(cell, host)
+}
+
+// RemoveHosts unmaps all hosts of a cell.
+func (c *Cloud) RemoveHosts(region, cell string) {
+	defer c.lock()()
+	c.mustRegion(region).cell(cell).hosts = nil
+}
+
+// CellDown takes the database of a cell away, or gives it back. It panics if
+// there is no such region.
+func (c *Cloud) CellDown(region, cell string, down bool) {
+	defer c.lock()()
+	c.mustRegion(region).cell(cell).down = down
+}
+
+func (c *Cloud) region(id string) *region {
+	return find(c.regions, func(r *region) bool { return r.id == id })
+}
+
+func (c *Cloud) mustRegion(id string) *region { return must(c.region(id), "region", id) }
+
+func (r *region) cell(name string) *cell {
+	c := find(r.cells, func(c *cell) bool { return c.name == name })
+	if c == nil {
+		c = &cell{name: name}
+		r.cells = append(r.cells, c)
+	}
+	return c
+}
+
+func (r *region) addHost(cell, host string) {
+	c := r.cell(cell)
+	if !slices.Contains(c.hosts, host) {
+		c.hosts = append(c.hosts, host)
+	}
 }
 
 // AddInstance adds an instance, or replaces the one of the same id in the
@@ -60,7 +158,7 @@ func (c *Cloud) AddInstance(i Instance) Instance {
 	setDefault(&i.UserID, hexID("user", i.ProjectID))
 	r := c.mustRegion(i.Region)
 	r.addHost(i.Cell, i.Host)
-	made := newInstance(i, r.cell(i.Cell))
+	made := &instance{Instance: i, cell: r.cell(i.Cell), name: string(encode(i.Name, true)), addresses: string(addressesJSON(i))}
 	if old := r.byID[i.ID]; old != nil {
 		made.serial = old.serial
 		r.remove(old)
@@ -139,8 +237,8 @@ func addressesJSON(i Instance) []byte {
 		if n > 0 {
 			b = append(b, ',')
 		}
-		b = append(append(b, mustJSON(network.name)...), ':')
-		b = append(b, mustJSON(network.value)...)
+		b = append(append(b, encode(network.name, true)...), ':')
+		b = append(b, encode(network.value, true)...)
 	}
 	return append(b, '}')
 }
