@@ -1,9 +1,11 @@
 package keystonetest
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -19,29 +21,29 @@ const System = "system"
 type Settings struct {
 	// BaseURL is the scheme, host and port in the catalog, without a final
 	// slash. Empty means those of the request that is being answered.
-	BaseURL string
+	BaseURL string `yaml:"-"`
 	// PageSize is Nova's [api]max_limit: 1000.
-	PageSize int
+	PageSize int `yaml:"page_size"`
 	// SkipDownCells is Nova's [api]list_records_by_skipping_down_cells: true.
 	// If false, a listing that would silently leave out a cell is a 500.
-	SkipDownCells bool
+	SkipDownCells bool `yaml:"skip_down_cells"`
 	// MaxMicroversion is the minor number of the newest Nova API version: 93,
 	// which is Nova 26 (Zed).
-	MaxMicroversion int
+	MaxMicroversion int `yaml:"max_microversion"`
 	// ListLimit is Keystone's list_limit: a longer list is cut to it and
 	// carries "truncated": true. 0 means none.
-	ListLimit int
+	ListLimit int `yaml:"list_limit"`
 	// KeystonePaging makes a truncated list of projects carry links.next and
 	// honours limit and marker there, as Keystone 27 and later do.
-	KeystonePaging bool
+	KeystonePaging bool `yaml:"keystone_paging"`
 	// TokenLifetime is Keystone's [token]expiration: one hour.
-	TokenLifetime time.Duration
+	TokenLifetime time.Duration `yaml:"token_lifetime"`
 	// Latency is how long each request takes before it is answered: 0.
-	Latency time.Duration
+	Latency time.Duration `yaml:"latency"`
 	// Policy says who may do what.
-	Policy Policy
+	Policy Policy `yaml:"-"`
 	// Now is the clock by which tokens expire: time.Now.
-	Now func() time.Time
+	Now func() time.Time `yaml:"-"`
 }
 
 // Cloud is an OpenStack deployment. All methods may be called at any time, also
@@ -52,7 +54,7 @@ type Cloud struct {
 
 	mu       sync.Mutex
 	settings Settings
-	domains  []Domain
+	domains  map[string]Domain
 	users    map[string]*User // by id
 	creds    map[string]*AppCredential
 	roles    map[string]map[string][]string // user id, scope, roles
@@ -75,61 +77,34 @@ type Domain struct{ ID, Name string }
 // User is a Keystone user. ID and DomainID may be left empty: an id is made of
 // the name, and the domain is default.
 type User struct {
-	ID, Name, Password, DomainID string
-	DefaultProjectID             string // the scope of a log-in that asks for none
-	Disabled                     bool
+	ID               string `yaml:"id,omitempty"`
+	Name             string `yaml:"-"`
+	Password         string `yaml:"password"`
+	DomainID         string `yaml:"domain,omitempty"`
+	DefaultProjectID string `yaml:"default_project,omitempty"` // the scope of a log-in that asks for none
+	Disabled         bool   `yaml:"disabled,omitempty"`
 }
 
 // AppCredential is an application credential of a user, for one project. ID
 // may be left empty. User is an id or a name, Project an id. Roles are a
 // subset of the user's roles on the project; none means all of them.
 type AppCredential struct {
-	ID, Name, Secret, User, Project string
-	Roles                           []string
+	ID      string   `yaml:"id"`
+	Name    string   `yaml:"-"`
+	Secret  string   `yaml:"secret"`
+	User    string   `yaml:"user"`
+	Project string   `yaml:"project"`
+	Roles   []string `yaml:"roles"`
 }
 
 // Project is a Keystone project. ID and DomainID may be left empty: an id is
 // made of the name, and the domain is default.
 type Project struct {
-	ID, Name, DomainID, Description string
-	Disabled                        bool
-}
-
-// Address is one address of an instance. Version 0 means as IP looks, an empty
-// Type means fixed. IP is sent as it is, valid or not.
-type Address struct {
-	Network string
-	IP      string
-	Version int
-	Type    string
-}
-
-// Instance is a Nova server. What is left empty is made of the name: ID,
-// Region (the first), Cell (cell1), Status (ACTIVE), Host (compute-CELL).
-// An instance in BUILD shows no addresses, as in Nova.
-type Instance struct {
-	ID, Name, ProjectID, UserID string
-	Region, Cell, Host, Status  string
-	Addresses                   []Address
-}
-
-// Endpoint is one compute endpoint in the catalog. In URL, {base} stands for
-// the cloud's base URL and {project} for the id of the token's project.
-type Endpoint struct{ Interface, URL string }
-
-type region struct {
-	id        string
-	endpoints []Endpoint // nil means the three usual ones
-	cells     []*cell
-	instances []*instance // oldest first
-	byID      map[string]*instance
-	byProject map[string][]*instance // oldest first
-}
-
-type cell struct {
-	name  string
-	down  bool
-	hosts []string
+	ID          string `yaml:"id,omitempty"`
+	Name        string `yaml:"-"`
+	DomainID    string `yaml:"domain,omitempty"`
+	Description string `yaml:"-"`
+	Disabled    bool   `yaml:"disabled,omitempty"`
 }
 
 // New gives a cloud with the domain default, the region RegionOne, no user and
@@ -145,7 +120,7 @@ func New() *Cloud {
 			Policy:          DefaultPolicy(),
 			Now:             time.Now,
 		},
-		domains:  []Domain{{ID: "default", Name: "Default"}},
+		domains:  map[string]Domain{"default": {ID: "default", Name: "Default"}},
 		users:    map[string]*User{},
 		creds:    map[string]*AppCredential{},
 		roles:    map[string]map[string][]string{},
@@ -161,42 +136,33 @@ func (c *Cloud) Close() {
 	c.closeOnce.Do(func() { close(c.closing) })
 }
 
+// lock locks the cloud and returns what unlocks it.
+func (c *Cloud) lock() func() {
+	c.mu.Lock()
+	return c.mu.Unlock
+}
+
 // Configure changes the settings.
 func (c *Cloud) Configure(change func(*Settings)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.lock()()
 	change(&c.settings)
 }
 
 // AddDomain adds a domain, or replaces the one of the same id.
 func (c *Cloud) AddDomain(d Domain) Domain {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if d.ID == "" {
-		d.ID = hexID("domain", d.Name)
-	}
-	if d.Name == "" {
-		d.Name = d.ID
-	}
-	if i := slices.IndexFunc(c.domains, func(o Domain) bool { return o.ID == d.ID }); i >= 0 {
-		c.domains[i] = d
-	} else {
-		c.domains = append(c.domains, d)
-	}
+	defer c.lock()()
+	setDefault(&d.ID, hexID("domain", d.Name))
+	setDefault(&d.Name, d.ID)
+	c.domains[d.ID] = d
 	return d
 }
 
 // AddUser adds a user, or replaces the one of the same id, and returns it with
 // everything filled in.
 func (c *Cloud) AddUser(u User) User {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if u.DomainID == "" {
-		u.DomainID = "default"
-	}
-	if u.ID == "" {
-		u.ID = hexID("user", u.DomainID+"/"+u.Name)
-	}
+	defer c.lock()()
+	setDefault(&u.DomainID, "default")
+	setDefault(&u.ID, hexID("user", u.DomainID+"/"+u.Name))
 	c.users[u.ID] = &u
 	return u
 }
@@ -204,12 +170,9 @@ func (c *Cloud) AddUser(u User) User {
 // AddAppCredential adds an application credential and returns it with
 // everything filled in. It panics if there is no such user.
 func (c *Cloud) AddAppCredential(a AppCredential) AppCredential {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.lock()()
 	a.User = c.mustUser(a.User).ID
-	if a.ID == "" {
-		a.ID = hexID("app-credential", a.Name)
-	}
+	setDefault(&a.ID, hexID("app-credential", a.Name))
 	c.creds[a.ID] = &a
 	return a
 }
@@ -217,14 +180,9 @@ func (c *Cloud) AddAppCredential(a AppCredential) AppCredential {
 // AddProject adds a project, or replaces the one of the same id, and returns
 // it with everything filled in.
 func (c *Cloud) AddProject(p Project) Project {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if p.DomainID == "" {
-		p.DomainID = "default"
-	}
-	if p.ID == "" {
-		p.ID = hexID("project", p.DomainID+"/"+p.Name)
-	}
+	defer c.lock()()
+	setDefault(&p.DomainID, "default")
+	setDefault(&p.ID, hexID("project", p.DomainID+"/"+p.Name))
 	if old := c.project(p.ID); old != nil {
 		*old = p
 	} else {
@@ -235,20 +193,14 @@ func (c *Cloud) AddProject(p Project) Project {
 
 // Projects lists the projects in the order in which they were added.
 func (c *Cloud) Projects() []Project {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	list := make([]Project, 0, len(c.projects))
-	for _, p := range c.projects {
-		list = append(list, *p)
-	}
-	return list
+	defer c.lock()()
+	return collect(c.projects, func(p *Project) Project { return *p })
 }
 
 // RemoveProject deletes a project and every role on it. Its instances stay, as
 // they do in a real cloud. Tokens for it are worth nothing from then on.
 func (c *Cloud) RemoveProject(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.lock()()
 	c.projects = slices.DeleteFunc(c.projects, func(p *Project) bool { return p.ID == id })
 	for _, scopes := range c.roles {
 		delete(scopes, id)
@@ -258,23 +210,17 @@ func (c *Cloud) RemoveProject(id string) {
 // SetProjectDisabled disables a project or enables it again. It panics if there
 // is no such project.
 func (c *Cloud) SetProjectDisabled(id string, disabled bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	p := c.project(id)
-	if p == nil {
-		panic(fmt.Sprintf("keystonetest: no project %q", id))
-	}
-	p.Disabled = disabled
+	defer c.lock()()
+	must(c.project(id), "project", id).Disabled = disabled
 }
 
 // AddRole gives a user (id or name) a role on a scope: the id of a project, or
 // [System]. It panics if the user or the project does not exist.
 func (c *Cloud) AddRole(user, scope, role string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.lock()()
 	u := c.mustUser(user)
-	if scope != System && c.project(scope) == nil {
-		panic(fmt.Sprintf("keystonetest: no project %q", scope))
+	if scope != System {
+		must(c.project(scope), "project", scope)
 	}
 	scopes := c.roles[u.ID]
 	if scopes == nil {
@@ -289,8 +235,7 @@ func (c *Cloud) AddRole(user, scope, role string) {
 // RemoveRole takes a role away, if it is there. It panics if there is no such
 // user.
 func (c *Cloud) RemoveRole(user, scope, role string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.lock()()
 	scopes := c.roles[c.mustUser(user).ID]
 	left := slices.DeleteFunc(slices.Clone(scopes[scope]), func(r string) bool { return r == role })
 	if len(left) == 0 {
@@ -300,236 +245,51 @@ func (c *Cloud) RemoveRole(user, scope, role string) {
 	scopes[scope] = left
 }
 
-// AddRegion adds a region with a Nova of its own.
-func (c *Cloud) AddRegion(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.region(id) != nil {
-		return
-	}
-	c.regions = append(c.regions, &region{
-		id:        id,
-		byID:      map[string]*instance{},
-		byProject: map[string][]*instance{},
-	})
-}
-
-// Regions lists the regions in the order in which they were added.
-func (c *Cloud) Regions() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var ids []string
-	for _, r := range c.regions {
-		ids = append(ids, r.id)
-	}
-	return ids
-}
-
-// RemoveRegion takes a region away, with its Nova and its catalog entries.
-func (c *Cloud) RemoveRegion(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.regions = slices.DeleteFunc(c.regions, func(r *region) bool { return r.id == id })
-}
-
-// SetEndpoints replaces the compute endpoints of a region in the catalog; none
-// leaves the region without Nova. The usual URL is {base}/compute/R/v2.1. The
-// Nova of the region answers as well at {base}/compute/R/v2.1/{project} and,
-// with its list of versions only, at {base}/compute/R. It panics if there is no
-// such region.
-func (c *Cloud) SetEndpoints(region string, endpoints ...Endpoint) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if endpoints == nil {
-		endpoints = []Endpoint{}
-	}
-	c.mustRegion(region).endpoints = endpoints
-}
-
-// ResetEndpoints gives a region its usual three endpoints back.
-func (c *Cloud) ResetEndpoints(region string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.mustRegion(region).endpoints = nil
-}
-
-// AddHost maps a compute host into a cell, as AddInstance does by itself. Only
-// a cell with hosts shows in GET /os-services when it is down.
-func (c *Cloud) AddHost(region, cell, host string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.mustRegion(region).addHost(cell, host)
-}
-
-// RemoveHosts unmaps all hosts of a cell.
-func (c *Cloud) RemoveHosts(region, cell string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.mustRegion(region).cell(cell).hosts = nil
-}
-
-// CellDown takes the database of a cell away, or gives it back. It panics if
-// there is no such region.
-func (c *Cloud) CellDown(region, cell string, down bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.mustRegion(region).cell(cell).down = down
-}
-
-// AddInstance adds an instance, or replaces the one of the same id in the
-// region (its age stays), and returns it with everything filled in. The
-// project need not exist. It panics if there is no such region.
-func (c *Cloud) AddInstance(i Instance) Instance {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if i.Region == "" {
-		i.Region = c.regions[0].id
-	}
-	if i.ID == "" {
-		i.ID = dashed(hexID("instance", i.Region+"/"+i.ProjectID+"/"+i.Name))
-	}
-	if i.Cell == "" {
-		i.Cell = "cell1"
-	}
-	if i.Status == "" {
-		i.Status = "ACTIVE"
-	}
-	if i.Host == "" {
-		i.Host = "compute-" + i.Cell
-	}
-	if i.UserID == "" {
-		i.UserID = hexID("user", i.ProjectID)
-	}
-	r := c.mustRegion(i.Region)
-	r.addHost(i.Cell, i.Host)
-	made := newInstance(i, r.cell(i.Cell))
-	if old := r.byID[i.ID]; old != nil {
-		made.serial = old.serial
-		r.remove(old)
-	} else {
-		c.serial++
-		made.serial = c.serial
-	}
-	r.insert(made)
-	return i
-}
-
-// Instances lists the instances of a region, oldest first, those of cells that
-// are down included. It panics if there is no such region.
-func (c *Cloud) Instances(region string) []Instance {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	r := c.mustRegion(region)
-	list := make([]Instance, 0, len(r.instances))
-	for _, i := range r.instances {
-		list = append(list, i.Instance)
-	}
-	return list
-}
-
-// RemoveInstance deletes an instance, in whichever region it is.
-func (c *Cloud) RemoveInstance(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, r := range c.regions {
-		if i := r.byID[id]; i != nil {
-			r.remove(i)
-		}
-	}
-}
-
 func (c *Cloud) project(id string) *Project {
-	for _, p := range c.projects {
-		if p.ID == id {
-			return p
-		}
-	}
-	return nil
+	return find(c.projects, func(p *Project) bool { return p.ID == id })
 }
 
-func (c *Cloud) region(id string) *region {
-	for _, r := range c.regions {
-		if r.id == id {
-			return r
-		}
-	}
-	return nil
-}
-
-func (c *Cloud) mustRegion(id string) *region {
-	r := c.region(id)
-	if r == nil {
-		panic(fmt.Sprintf("keystonetest: no region %q", id))
-	}
-	return r
-}
-
-func (c *Cloud) mustUser(idOrName string) *User {
+func (c *Cloud) user(idOrName string) *User {
 	if u := c.users[idOrName]; u != nil {
 		return u
 	}
-	for _, u := range c.users {
-		if u.Name == idOrName {
-			return u
-		}
-	}
-	panic(fmt.Sprintf("keystonetest: no user %q", idOrName))
+	return find(slices.Collect(maps.Values(c.users)), func(u *User) bool { return u.Name == idOrName })
 }
 
+func (c *Cloud) mustUser(idOrName string) *User { return must(c.user(idOrName), "user", idOrName) }
+
 func (c *Cloud) domain(id string) Domain {
-	for _, d := range c.domains {
-		if d.ID == id {
-			return d
-		}
+	if d, ok := c.domains[id]; ok {
+		return d
 	}
 	return Domain{ID: id, Name: id}
 }
 
-func (r *region) cell(name string) *cell {
-	for _, c := range r.cells {
-		if c.name == name {
-			return c
-		}
+// find returns the first that fits, nil if none does.
+func find[T any](list []*T, fits func(*T) bool) *T {
+	if at := slices.IndexFunc(list, fits); at >= 0 {
+		return list[at]
 	}
-	c := &cell{name: name}
-	r.cells = append(r.cells, c)
-	return c
+	return nil
 }
 
-func (r *region) addHost(cell, host string) {
-	c := r.cell(cell)
-	if !slices.Contains(c.hosts, host) {
-		c.hosts = append(c.hosts, host)
+// must panics for what a test names and the cloud does not have.
+func must[T any](found *T, kind, name string) *T {
+	if found == nil {
+		panic(fmt.Sprintf("keystonetest: no %s %q", kind, name))
 	}
+	return found
 }
 
-func (r *region) insert(i *instance) {
-	r.byID[i.ID] = i
-	r.instances = insertByAge(r.instances, i)
-	r.byProject[i.ProjectID] = insertByAge(r.byProject[i.ProjectID], i)
-}
-
-func (r *region) remove(i *instance) {
-	delete(r.byID, i.ID)
-	r.instances = removeByAge(r.instances, i.serial)
-	r.byProject[i.ProjectID] = removeByAge(r.byProject[i.ProjectID], i.serial)
-}
-
-func insertByAge(list []*instance, i *instance) []*instance {
-	at, _ := byAge(list, i.serial)
-	return slices.Insert(list, at, i)
-}
-
-func removeByAge(list []*instance, serial int) []*instance {
-	if at, found := byAge(list, serial); found {
-		return slices.Delete(list, at, at+1)
+func collect[T, U any](list []T, get func(T) U) []U {
+	got := make([]U, 0, len(list))
+	for _, x := range list {
+		got = append(got, get(x))
 	}
-	return list
+	return got
 }
 
-func byAge(list []*instance, serial int) (int, bool) {
-	return slices.BinarySearchFunc(list, serial, func(i *instance, s int) int { return i.serial - s })
-}
+func setDefault(to *string, value string) { *to = cmp.Or(*to, value) }
 
 // hexID makes an id as Keystone writes them, the same one for the same name.
 func hexID(kind, name string) string {

@@ -1,6 +1,7 @@
 package keystonetest
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
@@ -23,8 +24,7 @@ func (c *Cloud) compute(k *call) *answer {
 	if strings.HasPrefix(k.resource, "unversioned/") {
 		return notFound()
 	}
-	t, who, ok := c.caller(k.header.Get("X-Auth-Token"))
-	if !ok {
+	if k.token == nil {
 		a := c.unauthorized(k)
 		a.header.Set("WWW-Authenticate", "Keystone uri='"+k.base+"/identity'")
 		return a
@@ -34,13 +34,13 @@ func (c *Cloud) compute(k *call) *answer {
 	switch {
 	case bad != nil:
 		a = bad
-	case k.inPath != "" && k.inPath != t.project:
+	case k.inPath != "" && k.inPath != k.caller.Project:
 		a = novaError(http.StatusBadRequest, fmt.Sprintf(
-			"Malformed request URL: URL's project_id '%s' doesn't match Context's project_id '%s'", k.inPath, orNone(t.project)))
+			"Malformed request URL: URL's project_id '%s' doesn't match Context's project_id '%s'", k.inPath, cmp.Or(k.caller.Project, "None")))
 	case k.Kind == Instances, k.Kind == CellProbe && k.resource != "os-services":
-		a = c.listInstances(k, r, t, who, minor)
+		a = c.listInstances(k, r, minor)
 	case k.Kind == CellProbe:
-		a = c.listServices(k, r, who, minor)
+		a = c.listServices(k, r, minor)
 	default:
 		a = notServed(k)
 	}
@@ -94,21 +94,19 @@ func (c *Cloud) minor(k *call) (int, *answer) {
 	digits, two := strings.CutPrefix(k.Microversion, "2.")
 	n, err := strconv.Atoi(digits)
 	if !two || err != nil || n < 1 || n > c.settings.MaxMicroversion {
-		return 0, novaError(http.StatusNotAcceptable, fmt.Sprintf(
-			"Version %s is not supported by the API. Minimum is 2.1 and maximum is 2.%d.",
-			k.Microversion, c.settings.MaxMicroversion))
+		return 0, novaTooNew(k.Microversion, c.settings.MaxMicroversion)
 	}
 	return n, nil
 }
 
 // filters are the parameters of a listing that count for this caller: what he
 // may not filter by is dropped without a word.
-func (c *Cloud) filters(k *call, who Caller) url.Values {
+func (c *Cloud) filters(k *call) url.Values {
 	q := maps.Clone(k.Query)
 	for _, p := range pagingAndSorting() {
 		delete(q, p)
 	}
-	if !c.settings.Policy.AllFilters.allows(who) {
+	if !c.settings.Policy.AllFilters.allows(k.caller) {
 		for name := range q {
 			if !slices.Contains([]string{"all_tenants", "name", "status", "reservation_id", "image", "flavor", "ip", "ip6",
 				"changes-since", "changes-before", "tags", "tags-any", "not-tags", "not-tags-any", "locked"}, name) {
@@ -124,15 +122,14 @@ func pagingAndSorting() []string { return []string{"limit", "marker", "sort_key"
 // filterProject is the project that a listing is for, by its parameters: "" if
 // there is none, or if the caller may not say.
 func (c *Cloud) filterProject(k *call) string {
-	_, who, ok := c.caller(k.header.Get("X-Auth-Token"))
-	if !ok {
+	if k.token == nil {
 		return ""
 	}
-	q := c.filters(k, who)
+	q := c.filters(k)
 	if all, err := isTrue(q, "all_tenants"); err != nil || !all {
 		return ""
 	}
-	return cmpOr(q.Get("project_id"), q.Get("tenant_id"))
+	return cmp.Or(q.Get("project_id"), q.Get("tenant_id"))
 }
 
 // listing is one page of instances, or the answer to a request for one that
@@ -148,113 +145,111 @@ type listing struct {
 // list finds a page of instances as Nova does. The rules for cells that are
 // down are those of _is_cell_down_supported in nova/api/openstack/compute/
 // servers.py and of get_all in nova/compute/api.py.
-func (c *Cloud) list(k *call, r *region, t *token, who Caller, minor int) listing {
+func (c *Cloud) list(k *call, r *region, minor int) listing {
 	refuse := func(a *answer) listing { return listing{refused: a} }
-	q := c.filters(k, who)
+	q := c.filters(k)
 	for name := range q {
-		switch name {
-		case "all_tenants", "project_id", "tenant_id", "name", "status":
-		default:
+		if !slices.Contains([]string{"all_tenants", "project_id", "tenant_id", "name", "status"}, name) {
 			return refuse(notServed(k))
 		}
 	}
 	if k.Query.Has("sort_key") || k.Query.Has("sort_dir") {
 		return refuse(notServed(k))
 	}
-
-	all, err := isTrue(q, "all_tenants")
-	if err != nil {
-		return refuse(novaError(http.StatusBadRequest, err.Error()))
+	from, refused := c.visible(k, r, q)
+	if refused != nil {
+		return refuse(refused)
 	}
-	project, nobody := t.project, false
-	if all {
-		if !c.settings.Policy.AllTenants.allows(who) {
-			list := "index"
-			if k.resource == "servers/detail" {
-				list = "detail"
-			}
-			return refuse(novaForbidden("os_compute_api:servers:" + list + ":get_all_tenants"))
-		}
-		project = cmpOr(q.Get("project_id"), q.Get("tenant_id"))
-	} else if project == "" {
-		nobody = true // a token without a project sees its user's own instances
-	}
-	limit := c.settings.PageSize
+	l := listing{limit: c.settings.PageSize}
 	if s := k.Query.Get("limit"); s != "" {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 0 {
 			return refuse(novaError(http.StatusBadRequest, fmt.Sprintf("Invalid input for query parameters limit. Value: %s.", s)))
 		}
-		if n > 0 {
-			limit = min(limit, n)
-		}
+		l.limit = min(l.limit, cmp.Or(n, l.limit))
 	}
-	var nameLike *regexp.Regexp
-	if s := q.Get("name"); s != "" {
-		if nameLike, err = regexp.Compile(s); err != nil {
-			return refuse(novaError(http.StatusBadRequest, "Invalid regular expression "+s))
-		}
+	nameLike, err := regexp.Compile(q.Get("name"))
+	if err != nil {
+		return refuse(novaError(http.StatusBadRequest, "Invalid regular expression "+q.Get("name")))
 	}
 
 	// Stubs are shown only to a request without paging, sorting and filters.
-	stubs := minor >= 69
+	stubs := minor >= 69 && !slices.ContainsFunc(pagingAndSorting(), k.Query.Has)
 	for name := range q {
 		stubs = stubs && name == "all_tenants"
-	}
-	for _, p := range pagingAndSorting() {
-		stubs = stubs && !k.Query.Has(p)
 	}
 	down := slices.ContainsFunc(r.cells, func(c *cell) bool { return c.down })
 	if down && !stubs && !c.settings.SkipDownCells {
 		return refuse(novaCrash("nova.exception.NovaException"))
 	}
-
-	from := r.instances
-	if project != "" {
-		from = r.byProject[project]
-	}
-	if nobody {
-		from = nil
-	}
 	if m := k.Query.Get("marker"); m != "" {
 		last := r.byID[m]
 		switch {
 		case last == nil:
-			return refuse(novaError(http.StatusBadRequest, "marker ["+m+"] not found"))
+			return refuse(novaNoMarker(m))
 		case last.cell.down:
 			return refuse(novaCrash("oslo_db.exception.DBConnectionError"))
 		}
-		at, _ := byAge(from, last.serial)
-		from = from[:at]
+		from = from[:byAge(from, last.serial)]
 	}
-
-	l := listing{limit: limit}
-	for n := len(from) - 1; n >= 0; n-- {
-		i := from[n]
-		if i.cell.down || nameLike != nil && !nameLike.MatchString(i.Name) ||
-			q.Has("status") && !slices.ContainsFunc(q["status"], func(s string) bool { return strings.EqualFold(s, i.Status) }) {
-			continue
-		}
-		if len(l.page) == limit {
-			l.more = true
-			break
-		}
-		l.page = append(l.page, i)
-	}
+	l.fill(from, func(i *instance) bool {
+		return nameLike.MatchString(i.Name) &&
+			(!q.Has("status") || slices.ContainsFunc(q["status"], func(s string) bool { return strings.EqualFold(s, i.Status) }))
+	})
 	if stubs {
-		for _, cell := range r.cells {
-			for _, i := range from {
-				if cell.down && i.cell == cell && len(l.page)+len(l.stubs) < limit {
-					l.stubs = append(l.stubs, i)
-				}
-			}
-		}
+		l.addStubs(r, from)
 	}
 	return l
 }
 
-func (c *Cloud) listInstances(k *call, r *region, t *token, who Caller, minor int) *answer {
-	l := c.list(k, r, t, who, minor)
+// visible lists the instances that a listing chooses from, oldest first.
+func (c *Cloud) visible(k *call, r *region, q url.Values) ([]*instance, *answer) {
+	all, err := isTrue(q, "all_tenants")
+	project := k.caller.Project
+	switch {
+	case err != nil:
+		return nil, novaError(http.StatusBadRequest, err.Error())
+	case all && !c.settings.Policy.AllTenants.allows(k.caller):
+		list := "index"
+		if k.resource == "servers/detail" {
+			list = "detail"
+		}
+		return nil, novaForbidden("os_compute_api:servers:" + list + ":get_all_tenants")
+	case all:
+		if project = cmp.Or(q.Get("project_id"), q.Get("tenant_id")); project == "" {
+			return r.instances, nil
+		}
+	case project == "":
+		return nil, nil // a token without a project sees its user's own instances
+	}
+	return r.byProject[project], nil
+}
+
+// fill makes the page of the newest instances.
+func (l *listing) fill(from []*instance, keep func(*instance) bool) {
+	for _, i := range slices.Backward(from) {
+		if i.cell.down || !keep(i) {
+			continue
+		}
+		if l.more = len(l.page) == l.limit; l.more {
+			return
+		}
+		l.page = append(l.page, i)
+	}
+}
+
+func (l *listing) addStubs(r *region, from []*instance) {
+	for _, cell := range r.cells {
+		for _, i := range from {
+			if cell.down && i.cell == cell && len(l.page)+len(l.stubs) < l.limit {
+				l.stubs = append(l.stubs, i)
+			}
+		}
+	}
+}
+
+func (c *Cloud) listInstances(k *call, r *region, minor int) *answer {
+	l := c.list(k, r, minor)
 	if l.refused != nil {
 		return l.refused
 	}
@@ -262,45 +257,25 @@ func (c *Cloud) listInstances(k *call, r *region, t *token, who Caller, minor in
 	root := k.base + "/compute/" + url.PathEscape(r.id)
 	body := make([]byte, 0, 3000*(len(l.page)+1))
 	body = append(body, `{"servers":[`...)
-	for n, i := range l.page {
+	for n, i := range slices.Concat(l.page, l.stubs) {
 		if n > 0 {
 			body = append(body, ',')
 		}
-		if detail {
-			body = i.appendDetail(body, root)
-		} else {
-			body = i.appendSummary(body, root)
+		body = i.appendTo(body, root, detail, n >= len(l.page))
+		if n+1 == l.limit {
+			q := maps.Clone(k.Query)
+			q.Set("marker", i.ID)
+			body = append(body, `],"servers_links":[{"rel":"next","href":`...)
+			body = append(append(body, encode(k.base+k.Path+"?"+q.Encode(), true)...), '}')
 		}
 	}
-	for n, i := range l.stubs {
-		if n+len(l.page) > 0 {
-			body = append(body, ',')
-		}
-		body = i.appendStub(body, root, detail)
-	}
-	body = append(body, ']')
-	if n := len(l.page) + len(l.stubs); n > 0 && n == l.limit {
-		last := l.page
-		if len(l.stubs) > 0 {
-			last = l.stubs
-		}
-		q := maps.Clone(k.Query)
-		q.Set("marker", last[len(last)-1].ID)
-		href := k.base + k.Path + "?" + q.Encode()
-		body = append(body, `,"servers_links":[{"rel":"next","href":`...)
-		body = append(body, quote(href)...)
-		body = append(body, `}]`...)
-	}
-	body = append(body, '}')
-	a := &answer{status: http.StatusOK, header: http.Header{}, body: body}
-	a.header.Set("Content-Type", "application/json")
-	return a
+	return newAnswer(http.StatusOK, "application/json", append(body, "]}"...))
 }
 
 // listServices answers GET /os-services. The hosts of a cell that is down are
 // UNKNOWN from 2.69 on, and missing before.
-func (c *Cloud) listServices(k *call, r *region, who Caller, minor int) *answer {
-	if !c.settings.Policy.ListServices.allows(who) {
+func (c *Cloud) listServices(k *call, r *region, minor int) *answer {
+	if !c.settings.Policy.ListServices.allows(k.caller) {
 		return novaForbidden("os_compute_api:os-services:list")
 	}
 	list := []any{}
@@ -349,12 +324,3 @@ func isTrue(q url.Values, name string) (bool, error) {
 			"'off', 'on', 't', 'true', 'y', 'yes'", v)
 	}
 }
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}
-
-func orNone(s string) string { return cmpOr(s, "None") }

@@ -13,27 +13,6 @@ import (
 	"nfs-exportd/keystone/keystonetest"
 )
 
-const (
-	detail     = "/compute/RegionOne/v2.1/servers/detail"
-	osServices = "/compute/RegionOne/v2.1/os-services"
-)
-
-// cells is the small cloud with instances i1 to i6, odd ones of alpha and in
-// cell1, even ones of beta and in cell2; i6 is the newest.
-func cells(t *testing.T) *keystonetest.Server {
-	t.Helper()
-	s := small(t)
-	for n := 1; n <= 6; n++ {
-		i := keystonetest.Instance{ID: fmt.Sprintf("i%d", n), Name: fmt.Sprintf("vm-%d", n), ProjectID: "a1", Cell: "cell1",
-			Addresses: []keystonetest.Address{{Network: "lan", IP: fmt.Sprintf("10.0.0.%d", n)}}}
-		if n%2 == 0 {
-			i.ProjectID, i.Cell = "b2", "cell2"
-		}
-		s.AddInstance(i)
-	}
-	return s
-}
-
 func TestFilters(t *testing.T) {
 	s := cells(t)
 	admin, alpha := token(t, s, "admin", onSystem), token(t, s, "reader", onAlpha)

@@ -42,8 +42,7 @@ type Injected struct {
 // Inject puts a fault to work. If two match the same request, the one that was
 // injected first takes it.
 func (c *Cloud) Inject(f Fault) *Injected {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.lock()()
 	i := &Injected{Fault: f, cloud: c}
 	c.faults = append(c.faults, i)
 	return i
@@ -51,22 +50,19 @@ func (c *Cloud) Inject(f Fault) *Injected {
 
 // Heal takes all faults away.
 func (c *Cloud) Heal() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.lock()()
 	c.faults = nil
 }
 
 // Hits says how many requests went wrong so far.
 func (i *Injected) Hits() int {
-	i.cloud.mu.Lock()
-	defer i.cloud.mu.Unlock()
+	defer i.cloud.lock()()
 	return i.hits
 }
 
 // Remove takes the fault away.
 func (i *Injected) Remove() {
-	i.cloud.mu.Lock()
-	defer i.cloud.mu.Unlock()
+	defer i.cloud.lock()()
 	i.cloud.faults = slices.DeleteFunc(i.cloud.faults, func(o *Injected) bool { return o == i })
 }
 
@@ -96,13 +92,12 @@ func (c *Cloud) isPage(k *call, p Page) bool {
 	if p == FirstPage {
 		return k.Marker == ""
 	}
-	r := c.region(k.Region)
-	t, who, ok := c.caller(k.header.Get("X-Auth-Token"))
 	minor, bad := c.minor(k)
-	if r == nil || !ok || bad != nil || k.resource == "os-services" {
+	r := c.region(k.Region)
+	if r == nil || k.token == nil || bad != nil || k.resource == "os-services" {
 		return false
 	}
-	l := c.list(k, r, t, who, minor)
+	l := c.list(k, r, minor)
 	if l.refused != nil {
 		return false
 	}

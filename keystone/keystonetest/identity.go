@@ -1,6 +1,7 @@
 package keystonetest
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -15,28 +16,23 @@ func (c *Cloud) identity(k *call) *answer {
 	case LogIn, ReLogIn, Rescope:
 		return c.logIn(k)
 	}
-	t, who, ok := c.caller(k.header.Get("X-Auth-Token"))
-	if !ok {
+	t := k.token
+	if t == nil {
 		return c.unauthorized(k)
 	}
 	switch k.Kind {
 	case Regions:
 		return c.listRegions(k)
 	case Projects:
-		if !c.settings.Policy.ListProjects.allows(who) {
+		if !c.settings.Policy.ListProjects.allows(k.caller) {
 			return keystoneForbidden("identity:list_projects.")
 		}
 		return c.listProjects(k, c.projects)
 	case OneProject:
-		return c.getProject(k, who)
+		return c.getProject(k)
 	case AuthProjects:
-		var mine []*Project
-		for _, p := range c.projects {
-			if len(c.roles[t.user][p.ID]) > 0 { // Keystone 22 lists disabled ones too
-				mine = append(mine, p)
-			}
-		}
-		return c.listProjects(k, mine)
+		// Keystone 22 lists disabled ones too.
+		return c.listProjects(k, filter(c.projects, func(p *Project) bool { return len(c.roles[t.user][p.ID]) > 0 }))
 	}
 	if k.resource == "auth/catalog" && k.Method == http.MethodGet && t.scope() != "" {
 		return jsonAnswer(http.StatusOK, map[string]any{"catalog": c.catalog(k.base, t.project), "links": listLinks(k)})
@@ -57,13 +53,12 @@ func (c *Cloud) identityVersion(k *call) *answer {
 }
 
 func (c *Cloud) listRegions(k *call) *answer {
-	list := []any{}
-	for _, r := range c.regions {
-		list = append(list, map[string]any{
+	list := collect(c.regions, func(r *region) any {
+		return map[string]any{
 			"id": r.id, "description": "", "parent_region_id": nil,
 			"links": map[string]any{"self": k.base + "/identity/v3/regions/" + url.PathEscape(r.id)},
-		})
-	}
+		}
+	})
 	body := map[string]any{"links": listLinks(k)}
 	if n := c.settings.ListLimit; n > 0 && len(list) > n {
 		list = list[:n]
@@ -76,7 +71,6 @@ func (c *Cloud) listRegions(k *call) *answer {
 func (c *Cloud) listProjects(k *call, from []*Project) *answer {
 	limit := c.settings.ListLimit
 	marker := ""
-	list := []any{}
 	for name, values := range k.Query {
 		switch value := values[0]; name {
 		case "name":
@@ -115,29 +109,23 @@ func (c *Cloud) listProjects(k *call, from []*Project) *answer {
 		from = from[:limit]
 		body["truncated"] = true
 		if c.settings.KeystonePaging {
-			q := url.Values{}
-			for name, values := range k.Query {
-				q[name] = values
-			}
+			q := maps.Clone(k.Query)
 			q.Set("marker", from[limit-1].ID)
 			q.Set("limit", strconv.Itoa(limit))
 			links["next"] = k.base + k.Path + "?" + q.Encode()
 		}
 	}
-	for _, p := range from {
-		list = append(list, projectBody(k, p))
-	}
-	body["projects"] = list
+	body["projects"] = collect(from, func(p *Project) any { return projectBody(k, p) })
 	return jsonAnswer(http.StatusOK, body)
 }
 
 // getProject answers 404 only to those who may see every project; to anybody
 // else a project that is gone looks like one that he may not see.
-func (c *Cloud) getProject(k *call, who Caller) *answer {
-	all := c.settings.Policy.ListProjects.allows(who)
+func (c *Cloud) getProject(k *call) *answer {
+	all := c.settings.Policy.ListProjects.allows(k.caller)
 	p := c.project(k.Project)
 	switch {
-	case !all && (p == nil || who.Project != p.ID):
+	case !all && (p == nil || k.caller.Project != p.ID):
 		return keystoneForbidden("identity:get_project.")
 	case p == nil:
 		return keystoneError(http.StatusNotFound, "Could not find project: "+k.Project+".")

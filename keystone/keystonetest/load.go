@@ -5,76 +5,55 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"gopkg.in/yaml.v3"
 )
 
-// file is a cloud in YAML.
+// file is a cloud in YAML. Load reads it, Dump writes it.
 type file struct {
-	Settings struct {
-		PageSize        *int           `yaml:"page_size"`
-		ListLimit       *int           `yaml:"list_limit"`
-		SkipDownCells   *bool          `yaml:"skip_down_cells"`
-		MaxMicroversion *int           `yaml:"max_microversion"`
-		KeystonePaging  *bool          `yaml:"keystone_paging"`
-		TokenLifetime   *time.Duration `yaml:"token_lifetime"`
-		Latency         *time.Duration `yaml:"latency"`
-	} `yaml:"settings"`
-	Domains   map[string]string       `yaml:"domains"` // id: name
-	Regions   []string                `yaml:"regions"`
-	Endpoints map[string][]string     `yaml:"endpoints"` // region: "INTERFACE URL"
-	Projects  ordered[fileProject]    `yaml:"projects"`  // by name
-	Users     ordered[fileUser]       `yaml:"users"`     // by name
-	Creds     ordered[fileCredential] `yaml:"application_credentials"`
-	Instances ordered[fileInstance]   `yaml:"instances"`
-	Hosts     map[string]string       `yaml:"hosts"` // host: "REGION/CELL"
-	Down      []string                `yaml:"down"`  // "REGION/CELL"
-}
-
-type fileProject struct {
-	ID       string `yaml:"id"`
-	Domain   string `yaml:"domain"`
-	Disabled bool   `yaml:"disabled"`
+	Settings  Settings               `yaml:"settings"`
+	Domains   map[string]string      `yaml:"domains,omitempty"` // id: name
+	Regions   []string               `yaml:"regions"`
+	Endpoints map[string][]string    `yaml:"endpoints,omitempty"` // region: "INTERFACE URL"
+	Projects  ordered[Project]       `yaml:"projects,omitempty"`
+	Users     ordered[fileUser]      `yaml:"users,omitempty"`
+	Creds     ordered[AppCredential] `yaml:"application_credentials,omitempty"`
+	Instances ordered[fileInstance]  `yaml:"instances,omitempty"`
+	Hosts     map[string]string      `yaml:"hosts,omitempty"` // host: "REGION/CELL"
+	Down      []string               `yaml:"down,omitempty"`  // "REGION/CELL"
 }
 
 type fileUser struct {
-	ID       string              `yaml:"id"`
-	Password string              `yaml:"password"`
-	Domain   string              `yaml:"domain"`
-	Project  string              `yaml:"default_project"`
-	Disabled bool                `yaml:"disabled"`
-	Roles    map[string][]string `yaml:"roles"` // scope: roles
-}
-
-type fileCredential struct {
-	ID      string   `yaml:"id"`
-	Secret  string   `yaml:"secret"`
-	User    string   `yaml:"user"`
-	Project string   `yaml:"project"`
-	Roles   []string `yaml:"roles"`
+	User  `yaml:",inline"`
+	Roles map[string][]string `yaml:"roles,omitempty"` // scope: roles
 }
 
 type fileInstance struct {
-	ID        string                    `yaml:"id"`
-	Project   string                    `yaml:"project"`
-	Deleted   string                    `yaml:"deleted_project"`
-	Region    string                    `yaml:"region"`
-	Cell      string                    `yaml:"cell"`
-	Host      string                    `yaml:"host"`
-	Status    string                    `yaml:"status"`
-	Addresses ordered[[]addressAndType] `yaml:"addresses"` // by network
+	Instance  `yaml:",inline"`
+	Deleted   string            `yaml:"deleted_project,omitempty"`
+	Addresses ordered[[]string] `yaml:"addresses,omitempty"` // network: "IP" or "IP TYPE"
 }
 
-type addressAndType string
+// ordered is a YAML mapping by name that keeps its order.
+type ordered[T any] []entry[T]
 
-// ordered is a YAML mapping that keeps its order.
-type ordered[T any] []struct {
-	key   string
+type entry[T any] struct {
+	name  string
 	value T
+}
+
+// of finds a value by its name, or adds an empty one.
+func (o *ordered[T]) of(name string) (value *T, found bool) {
+	at := slices.IndexFunc(*o, func(e entry[T]) bool { return e.name == name })
+	if at < 0 {
+		*o = append(*o, entry[T]{name: name})
+		return &(*o)[len(*o)-1].value, false
+	}
+	return &(*o)[at].value, true
 }
 
 // UnmarshalYAML decodes the values as strictly as the file around them.
@@ -84,12 +63,8 @@ func (o *ordered[T]) UnmarshalYAML(n *yaml.Node) error {
 	}
 	for at := 0; at < len(n.Content); at += 2 {
 		key, value := n.Content[at], n.Content[at+1]
-		if slices.ContainsFunc(*o, func(e struct {
-			key   string
-			value T
-		}) bool {
-			return e.key == key.Value
-		}) {
+		to, found := o.of(key.Value)
+		if found {
 			return fmt.Errorf("line %d: %q is there twice", key.Line, key.Value)
 		}
 		// A node's own Decode accepts unknown keys; a decoder of its text does not.
@@ -97,18 +72,30 @@ func (o *ordered[T]) UnmarshalYAML(n *yaml.Node) error {
 		if err != nil {
 			return fmt.Errorf("line %d: %w", value.Line, err)
 		}
-		entry := struct {
-			key   string
-			value T
-		}{key: key.Value}
-		d := yaml.NewDecoder(bytes.NewReader(text))
-		d.KnownFields(true)
-		if err := d.Decode(&entry.value); err != nil && !errors.Is(err, io.EOF) {
+		if err := strict(text).Decode(to); err != nil && !errors.Is(err, io.EOF) {
 			return fmt.Errorf("%q in line %d: %w", key.Value, key.Line, err)
 		}
-		*o = append(*o, entry)
 	}
 	return nil
+}
+
+// MarshalYAML writes the entries in their order.
+func (o ordered[T]) MarshalYAML() (any, error) {
+	n := &yaml.Node{Kind: yaml.MappingNode}
+	for _, e := range o {
+		var key, value yaml.Node
+		if err := errors.Join(key.Encode(e.name), value.Encode(e.value)); err != nil {
+			return nil, err
+		}
+		n.Content = append(n.Content, &key, &value)
+	}
+	return n, nil
+}
+
+func strict(text []byte) *yaml.Decoder {
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	d.KnownFields(true)
+	return d
 }
 
 // Load adds to the cloud what a YAML document describes. Nothing in it is
@@ -142,42 +129,49 @@ func (o *ordered[T]) UnmarshalYAML(n *yaml.Node) error {
 // A scope is system, the name or id of a project, or *, which is every project
 // in the document. On error the cloud may hold a part of the document.
 func Load(c *Cloud, document []byte) error {
-	var f file
-	d := yaml.NewDecoder(bytes.NewReader(document))
-	d.KnownFields(true)
-	if err := d.Decode(&f); err != nil && !errors.Is(err, io.EOF) {
+	if err := load(c, document); err != nil {
 		return fmt.Errorf("reading the cloud: %w", err)
 	}
-	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
-		return errors.New("reading the cloud: there is more than one document")
+	return nil
+}
+
+func load(c *Cloud, document []byte) error {
+	var f file
+	c.Configure(func(s *Settings) { f.Settings = *s })
+	d := strict(document)
+	if err := d.Decode(&f); err != nil && !errors.Is(err, io.EOF) {
+		return err
 	}
-	for _, load := range []func(*Cloud) error{
-		f.loadSettings, f.loadRegions, f.loadProjects, f.loadUsers, f.loadCredentials, f.loadInstances, f.loadCells,
-	} {
-		if err := load(c); err != nil {
-			return fmt.Errorf("reading the cloud: %w", err)
+	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return errors.New("there is more than one document")
+	}
+	c.Configure(func(s *Settings) { *s = f.Settings })
+	if err := f.loadRegions(c); err != nil {
+		return err
+	}
+	for id, name := range f.Domains {
+		c.AddDomain(Domain{ID: id, Name: name})
+	}
+	for n, p := range f.Projects {
+		p.value.Name = p.name
+		f.Projects[n].value = c.AddProject(p.value)
+	}
+	for _, u := range f.Users {
+		if err := f.loadUser(c, u.name, u.value); err != nil {
+			return fmt.Errorf("user %s: %w", u.name, err)
 		}
 	}
-	return nil
-}
-
-func (f *file) loadSettings(c *Cloud) error {
-	c.Configure(func(s *Settings) {
-		setIf(&s.PageSize, f.Settings.PageSize)
-		setIf(&s.ListLimit, f.Settings.ListLimit)
-		setIf(&s.SkipDownCells, f.Settings.SkipDownCells)
-		setIf(&s.MaxMicroversion, f.Settings.MaxMicroversion)
-		setIf(&s.KeystonePaging, f.Settings.KeystonePaging)
-		setIf(&s.TokenLifetime, f.Settings.TokenLifetime)
-		setIf(&s.Latency, f.Settings.Latency)
-	})
-	return nil
-}
-
-func setIf[T any](to, from *T) {
-	if from != nil {
-		*to = *from
+	for _, a := range f.Creds {
+		if err := loadCredential(c, a.name, a.value); err != nil {
+			return fmt.Errorf("application credential %s: %w", a.name, err)
+		}
 	}
+	for _, i := range f.Instances {
+		if err := loadInstance(c, i.name, i.value); err != nil {
+			return fmt.Errorf("instance %s: %w", i.name, err)
+		}
+	}
+	return f.loadCells(c)
 }
 
 func (f *file) loadRegions(c *Cloud) error {
@@ -204,150 +198,172 @@ func (f *file) loadRegions(c *Cloud) error {
 	return nil
 }
 
-func (f *file) loadProjects(c *Cloud) error {
-	for id, name := range f.Domains {
-		c.AddDomain(Domain{ID: id, Name: name})
-	}
-	for _, p := range f.Projects {
-		c.AddProject(Project{ID: p.value.ID, Name: p.key, DomainID: p.value.Domain, Disabled: p.value.Disabled})
-	}
-	return nil
-}
-
-func (f *file) loadUsers(c *Cloud) error {
-	for _, u := range f.Users {
-		user := User{ID: u.value.ID, Name: u.key, Password: u.value.Password, DomainID: u.value.Domain, Disabled: u.value.Disabled}
-		if u.value.Project != "" {
-			id, ok := c.projectID(u.value.Project)
-			if !ok {
-				return fmt.Errorf("user %s: no project %q", u.key, u.value.Project)
-			}
-			user.DefaultProjectID = id
+func (f *file) loadUser(c *Cloud, name string, u fileUser) (err error) {
+	u.Name = name
+	if u.DefaultProjectID != "" {
+		if u.DefaultProjectID, err = c.projectID(u.DefaultProjectID); err != nil {
+			return err
 		}
-		user = c.AddUser(user)
-		for scope, roles := range u.value.Roles {
-			scopes := []string{scope}
-			switch scope {
-			case System:
-			case "*":
-				scopes = nil
-				for _, p := range f.Projects {
-					id, _ := c.projectID(cmpOr(p.value.ID, p.key))
-					scopes = append(scopes, id)
-				}
-			default:
-				id, ok := c.projectID(scope)
-				if !ok {
-					return fmt.Errorf("user %s: no project %q", u.key, scope)
-				}
-				scopes[0] = id
+	}
+	u.User = c.AddUser(u.User)
+	for scope, roles := range u.Roles {
+		scopes := []string{scope}
+		if scope == "*" {
+			scopes = collect(f.Projects, func(p entry[Project]) string { return p.value.ID })
+		} else if scope != System {
+			if scopes[0], err = c.projectID(scope); err != nil {
+				return err
 			}
-			for _, s := range scopes {
-				for _, r := range roles {
-					c.AddRole(user.ID, s, r)
-				}
+		}
+		for _, s := range scopes {
+			for _, r := range roles {
+				c.AddRole(u.ID, s, r)
 			}
 		}
 	}
 	return nil
 }
 
-func (f *file) loadCredentials(c *Cloud) error {
-	for _, a := range f.Creds {
-		project, ok := c.projectID(a.value.Project)
-		if !ok {
-			return fmt.Errorf("application credential %s: no project %q", a.key, a.value.Project)
-		}
-		if !c.hasUser(a.value.User) {
-			return fmt.Errorf("application credential %s: no user %q", a.key, a.value.User)
-		}
-		c.AddAppCredential(AppCredential{
-			ID: a.value.ID, Name: a.key, Secret: a.value.Secret, User: a.value.User, Project: project, Roles: a.value.Roles,
-		})
+func loadCredential(c *Cloud, name string, a AppCredential) (err error) {
+	a.Name = name
+	if a.Project, err = c.projectID(a.Project); err != nil {
+		return err
 	}
+	if !c.hasUser(a.User) {
+		return fmt.Errorf("no user %q", a.User)
+	}
+	c.AddAppCredential(a)
 	return nil
 }
 
-func (f *file) loadInstances(c *Cloud) error {
-	for _, i := range f.Instances {
-		project, ok := c.projectID(i.value.Project)
-		if i.value.Deleted != "" {
-			project, ok = i.value.Deleted, i.value.Project == ""
+func loadInstance(c *Cloud, name string, i fileInstance) (err error) {
+	i.Name = name
+	switch {
+	case i.Deleted == "":
+		if i.ProjectID, err = c.projectID(i.ProjectID); err != nil {
+			return err
 		}
-		if !ok {
-			return fmt.Errorf("instance %s: no project %q", i.key, i.value.Project)
-		}
-		if i.value.Region == "" && len(c.Regions()) == 0 || i.value.Region != "" && !slices.Contains(c.Regions(), i.value.Region) {
-			return fmt.Errorf("instance %s: no region %q", i.key, i.value.Region)
-		}
-		made := Instance{
-			ID: i.value.ID, Name: i.key, ProjectID: project, Region: i.value.Region,
-			Cell: i.value.Cell, Host: i.value.Host, Status: i.value.Status,
-		}
-		for _, network := range i.value.Addresses {
-			for _, text := range network.value {
-				ip, kind, _ := strings.Cut(string(text), " ")
-				if _, err := netip.ParseAddr(ip); err != nil {
-					return fmt.Errorf("instance %s: %w", i.key, err)
-				}
-				if kind != "" && kind != "fixed" && kind != "floating" {
-					return fmt.Errorf("instance %s: address type %q is neither fixed nor floating", i.key, kind)
-				}
-				made.Addresses = append(made.Addresses, Address{Network: network.key, IP: ip, Type: kind})
-			}
-		}
-		c.AddInstance(made)
+	case i.ProjectID != "":
+		return fmt.Errorf("no project %q", i.ProjectID)
+	default:
+		i.ProjectID = i.Deleted
 	}
+	if r := c.Regions(); i.Region == "" && len(r) == 0 || i.Region != "" && !slices.Contains(r, i.Region) {
+		return fmt.Errorf("no region %q", i.Region)
+	}
+	for _, network := range i.Addresses {
+		for _, text := range network.value {
+			ip, kind, _ := strings.Cut(text, " ")
+			if _, err := netip.ParseAddr(ip); err != nil {
+				return err
+			}
+			if kind != "" && kind != "fixed" && kind != "floating" {
+				return fmt.Errorf("address type %q is neither fixed nor floating", kind)
+			}
+			i.Instance.Addresses = append(i.Instance.Addresses, Address{Network: network.name, IP: ip, Type: kind})
+		}
+	}
+	c.AddInstance(i.Instance)
 	return nil
 }
 
 func (f *file) loadCells(c *Cloud) error {
-	split := func(place string) (region, cell string, err error) {
+	in := func(what, place string, do func(region, cell string)) error {
 		region, cell, ok := strings.Cut(place, "/")
 		if !ok || !slices.Contains(c.Regions(), region) {
-			return "", "", fmt.Errorf("%q is not REGION/CELL of a region that there is", place)
+			return fmt.Errorf("%s: %q is not REGION/CELL of a region that there is", what, place)
 		}
-		return region, cell, nil
+		do(region, cell)
+		return nil
 	}
 	for host, place := range f.Hosts {
-		region, cell, err := split(place)
-		if err != nil {
-			return fmt.Errorf("host %s: %w", host, err)
+		if err := in("host "+host, place, func(region, cell string) { c.AddHost(region, cell, host) }); err != nil {
+			return err
 		}
-		c.AddHost(region, cell, host)
 	}
 	for _, place := range f.Down {
-		region, cell, err := split(place)
-		if err != nil {
-			return fmt.Errorf("down: %w", err)
+		if err := in("down", place, func(region, cell string) { c.CellDown(region, cell, true) }); err != nil {
+			return err
 		}
-		c.CellDown(region, cell, true)
 	}
 	return nil
 }
 
 // projectID finds a project by its id or name.
-func (c *Cloud) projectID(idOrName string) (string, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if p := c.project(idOrName); p != nil {
-		return p.ID, true
+func (c *Cloud) projectID(idOrName string) (string, error) {
+	defer c.lock()()
+	p := c.project(idOrName)
+	if p == nil {
+		p = find(c.projects, func(p *Project) bool { return p.Name == idOrName })
 	}
-	for _, p := range c.projects {
-		if p.Name == idOrName {
-			return p.ID, true
-		}
+	if p == nil {
+		return "", fmt.Errorf("no project %q", idOrName)
 	}
-	return "", false
+	return p.ID, nil
 }
 
 func (c *Cloud) hasUser(idOrName string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, u := range c.users {
-		if u.ID == idOrName || u.Name == idOrName {
-			return true
+	defer c.lock()()
+	return c.user(idOrName) != nil
+}
+
+// Dump writes the cloud as a YAML document that [Load] reads into a new one, so
+// that a test that failed can be repeated. It leaves out what the document has
+// no place for: the policy, tokens and faults, and also domains, application
+// credentials and the default projects of users. It panics if two projects, two
+// users or two instances have the same name.
+func (c *Cloud) Dump() []byte {
+	defer c.lock()()
+	f := file{Settings: c.settings, Endpoints: map[string][]string{}, Hosts: map[string]string{}}
+	var instances []*instance
+	for _, r := range c.regions {
+		f.Regions = append(f.Regions, r.id)
+		instances = append(instances, r.instances...)
+		if r.endpoints != nil {
+			f.Endpoints[r.id] = collect(r.endpoints, func(e Endpoint) string { return e.Interface + " " + e.URL })
+		}
+		for _, cell := range r.cells {
+			place := r.id + "/" + cell.name
+			for _, h := range cell.hosts {
+				f.Hosts[h] = place
+			}
+			if cell.down {
+				f.Down = append(f.Down, place)
+			}
 		}
 	}
-	return false
+	for _, p := range c.projects {
+		f.Projects.add("projects", p.Name, *p)
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.users)) {
+		u := fileUser{User: *c.users[id], Roles: c.roles[id]}
+		u.DefaultProjectID = ""
+		f.Users.add("users", u.Name, u)
+	}
+	slices.SortFunc(instances, func(a, b *instance) int { return a.serial - b.serial })
+	for _, i := range instances {
+		d := fileInstance{Instance: i.Instance}
+		if c.project(i.ProjectID) == nil {
+			d.Deleted, d.ProjectID = i.ProjectID, ""
+		}
+		for _, a := range i.Addresses {
+			list, _ := d.Addresses.of(a.Network)
+			*list = append(*list, strings.TrimSpace(a.IP+" "+a.Type))
+		}
+		f.Instances.add("instances", i.Name, d)
+	}
+	text, err := yaml.Marshal(f)
+	if err != nil {
+		panic(fmt.Sprintf("keystonetest: a cloud without a YAML form: %v", err))
+	}
+	return text
+}
+
+// add is for names that must be unique.
+func (o *ordered[T]) add(kind, name string, value T) {
+	to, found := o.of(name)
+	if found {
+		panic(fmt.Sprintf("keystonetest: two %s have the name %q", kind, name))
+	}
+	*to = value
 }

@@ -3,6 +3,7 @@ package keystonetest
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -70,47 +71,28 @@ func (r Request) String() string {
 
 // Requests lists the requests so far, in the order in which they came.
 func (c *Cloud) Requests() []Request {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	list := make([]Request, 0, len(c.log))
-	for _, r := range c.log {
-		list = append(list, *r)
-	}
-	return list
+	defer c.lock()()
+	return collect(c.log, func(r *Request) Request { return *r })
 }
 
 // Count says how many requests of these kinds came so far; without a kind, how
 // many at all.
 func (c *Cloud) Count(kinds ...Kind) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n := 0
-	for _, r := range c.log {
-		if len(kinds) == 0 {
-			n++
-		}
-		for _, k := range kinds {
-			if r.Kind == k {
-				n++
-			}
-		}
-	}
-	return n
+	defer c.lock()()
+	return len(filter(c.log, func(r *Request) bool { return len(kinds) == 0 || slices.Contains(kinds, r.Kind) }))
 }
 
 // Peak is the greatest number of requests that were being answered at once. A
 // request counts until its answer begins.
 func (c *Cloud) Peak() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.lock()()
 	return c.peak
 }
 
 // ResetRequests forgets the requests so far and the peak, and whose tokens were
 // refused: the next log-in is a [LogIn].
 func (c *Cloud) ResetRequests() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.lock()()
 	c.log, c.peak = nil, c.busy
 	c.rejected = map[string]bool{}
 }
@@ -125,6 +107,8 @@ type call struct {
 	bad      error // what is wrong with the body of a log-in
 	header   http.Header
 	base     string
+	token    *token // nil if it is worth nothing
+	caller   Caller
 }
 
 // understand tells what a request is for. The mutex is held.
@@ -141,6 +125,7 @@ func (c *Cloud) understand(r *http.Request, body []byte) *call {
 		UserAgent:    r.UserAgent(),
 		HasToken:     r.Header.Get("X-Auth-Token") != "",
 	}
+	k.token, k.caller = c.caller(r.Header.Get("X-Auth-Token"))
 	if t := c.tokens[r.Header.Get("X-Auth-Token")]; t != nil {
 		k.Project, k.User = t.project, c.holder(t.id)
 	}

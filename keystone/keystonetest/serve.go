@@ -3,10 +3,12 @@ package keystonetest
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -74,16 +76,32 @@ func (c *Cloud) serve(w http.ResponseWriter, r *http.Request, body []byte) {
 	a.write(w)
 }
 
+// newAnswer makes an answer; "" is no Content-Type.
+func newAnswer(status int, contentType string, body []byte) *answer {
+	a := &answer{status: status, header: http.Header{}, body: body}
+	if contentType != "" {
+		a.header.Set("Content-Type", contentType)
+	}
+	return a
+}
+
 func (a *answer) write(w http.ResponseWriter) {
-	for name, values := range a.header {
-		w.Header()[name] = values
+	length := len(a.body)
+	if a.status == http.StatusNoContent {
+		length = inChunks
 	}
-	if a.status != http.StatusNoContent {
-		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
-	}
-	w.WriteHeader(a.status)
+	a.begin(w, length)
 	// A client that has gone away is no concern of the cloud.
 	_, _ = w.Write(a.body)
+}
+
+// begin sends the status and the headers; a negative length means chunks.
+func (a *answer) begin(w http.ResponseWriter, length int) {
+	maps.Copy(w.Header(), a.header)
+	if length >= 0 {
+		w.Header().Set("Content-Length", strconv.Itoa(length))
+	}
+	w.WriteHeader(a.status)
 }
 
 // wait returns true after d, and false as soon as the request or the cloud ends.
@@ -127,9 +145,7 @@ func (w *writer) Write(b []byte) (int, error) {
 
 func (w *writer) Flush() {
 	w.started(http.StatusOK)
-	if f, ok := w.ResponseWriter.(http.Flusher); ok {
-		f.Flush()
-	}
+	_ = http.NewResponseController(w.ResponseWriter).Flush() // fails only if the client closed
 }
 
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -138,15 +154,19 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 }
 
 func jsonAnswer(status int, body any) *answer {
+	return newAnswer(status, "application/json", encode(body, false))
+}
+
+// encode writes JSON. The body of an answer has <, > and & as they are; the
+// texts in it that are made by hand have them escaped.
+func encode(v any, escaped bool) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(body); err != nil {
+	e.SetEscapeHTML(escaped)
+	if err := e.Encode(v); err != nil {
 		panic(fmt.Sprintf("keystonetest: an answer without a JSON form: %v", err))
 	}
-	h := http.Header{}
-	h.Set("Content-Type", "application/json")
-	return &answer{status: status, header: h, body: bytes.TrimSuffix(b.Bytes(), []byte{'\n'})}
+	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'})
 }
 
 func keystoneError(status int, message string) *answer {
@@ -173,7 +193,7 @@ func novaError(status int, message string) *answer {
 		409: "conflictingRequest", 413: "overLimit", 415: "badMediaType", 429: "overLimit",
 		501: "notImplemented", 503: "serviceUnavailable",
 	}[status]
-	return jsonAnswer(status, map[string]any{cmpOr(name, "computeFault"): map[string]any{"code": status, "message": message}})
+	return jsonAnswer(status, map[string]any{cmp.Or(name, "computeFault"): map[string]any{"code": status, "message": message}})
 }
 
 func novaForbidden(policy string) *answer {
@@ -183,6 +203,15 @@ func novaForbidden(policy string) *answer {
 func novaCrash(exception string) *answer {
 	return novaError(http.StatusInternalServerError, "Unexpected API Error. Please report this at "+
 		"http://bugs.launchpad.net/nova/ and attach the Nova API log if possible.\n<class '"+exception+"'>")
+}
+
+func novaTooNew(version string, newest int) *answer {
+	return novaError(http.StatusNotAcceptable, fmt.Sprintf(
+		"Version %s is not supported by the API. Minimum is 2.1 and maximum is 2.%d.", version, newest))
+}
+
+func novaNoMarker(marker string) *answer {
+	return novaError(http.StatusBadRequest, "marker ["+marker+"] not found")
 }
 
 func notFound() *answer {

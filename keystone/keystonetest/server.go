@@ -36,13 +36,6 @@ type Server struct {
 	server *httptest.Server
 }
 
-// NewServer starts a cloud, which ends with the test.
-func NewServer(tb TB) *Server {
-	tb.Helper()
-	c := New()
-	return start(tb, c, httptest.NewUnstartedServer(c), (*httptest.Server).Start)
-}
-
 // Flaw is what is wrong with the certificate of a server.
 type Flaw string
 
@@ -51,6 +44,12 @@ const (
 	Expired   Flaw = "expired"
 	WrongName Flaw = "wrong name"
 )
+
+// NewServer starts a cloud, which ends with the test.
+func NewServer(tb TB) *Server {
+	tb.Helper()
+	return start(tb, (*httptest.Server).Start)
+}
 
 // NewTLSServer starts a cloud with TLS, which ends with the test. Its
 // certificate is for 127.0.0.1, ::1 and localhost.
@@ -66,22 +65,23 @@ func NewHTTP2Server(tb TB) *Server {
 }
 
 func startTLS(tb TB, http2 bool, flaws []Flaw) *Server {
-	tb.Helper()
 	authority, certificate := certificates(flaws)
-	c := New()
-	unstarted := httptest.NewUnstartedServer(c)
-	unstarted.EnableHTTP2 = http2
-	unstarted.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}} // Go's own minimum version
-	s := start(tb, c, unstarted, (*httptest.Server).StartTLS)
+	s := start(tb, func(unstarted *httptest.Server) {
+		unstarted.EnableHTTP2 = http2
+		unstarted.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}} // Go's own minimum version
+		unstarted.StartTLS()
+	})
 	s.CAPEM = authority
 	return s
 }
 
-func start(tb TB, c *Cloud, unstarted *httptest.Server, how func(*httptest.Server)) *Server {
-	unstarted.Config.ErrorLog = log.New(withoutHandshakes{os.Stderr}, "", 0)
-	how(unstarted)
-	s := &Server{Cloud: c, server: unstarted, URL: unstarted.URL}
-	c.Configure(func(set *Settings) { set.BaseURL = s.URL })
+func start(tb TB, how func(unstarted *httptest.Server)) *Server {
+	c := New()
+	server := httptest.NewUnstartedServer(c)
+	server.Config.ErrorLog = log.New(withoutHandshakes{os.Stderr}, "", 0)
+	how(server)
+	c.Configure(func(set *Settings) { set.BaseURL = server.URL })
+	s := &Server{Cloud: c, server: server, URL: server.URL}
 	tb.Cleanup(s.Close)
 	return s
 }

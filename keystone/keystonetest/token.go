@@ -1,8 +1,10 @@
 package keystonetest
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -33,8 +35,7 @@ func (t *token) scopeKey() string { return t.user + "\n" + t.scope() }
 
 // ExpireTokens makes every token that was given out so far expire at once.
 func (c *Cloud) ExpireTokens() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.lock()()
 	for _, t := range c.tokens {
 		t.expires = t.issued
 	}
@@ -42,8 +43,7 @@ func (c *Cloud) ExpireTokens() {
 
 // ExpireToken makes one token expire, and does nothing if there is none.
 func (c *Cloud) ExpireToken(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.lock()()
 	if t := c.tokens[id]; t != nil {
 		t.expires = t.issued
 	}
@@ -52,8 +52,7 @@ func (c *Cloud) ExpireToken(id string) {
 // Tokens lists every token that was ever given out, for a test that searches
 // for leaked ones.
 func (c *Cloud) Tokens() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.lock()()
 	return slices.Clone(c.issued)
 }
 
@@ -65,25 +64,17 @@ func (c *Cloud) holder(token string) string {
 	return ""
 }
 
-// caller says who a token stands for; false if the token is worth nothing.
-func (c *Cloud) caller(id string) (*token, Caller, bool) {
+// caller says who a token stands for; nil if the token is worth nothing.
+func (c *Cloud) caller(id string) (*token, Caller) {
 	t := c.tokens[id]
 	if t == nil || !c.settings.Now().Before(t.expires) {
-		return nil, Caller{}, false
+		return nil, Caller{}
 	}
-	u := c.users[t.user]
-	if u == nil || u.Disabled {
-		return nil, Caller{}, false
+	who := Caller{User: t.user, Project: t.project, System: t.system, Roles: c.rolesOn(t.user, t.scope(), t.cred)}
+	if u := c.users[t.user]; u == nil || u.Disabled || t.scope() != "" && len(who.Roles) == 0 {
+		return nil, Caller{}
 	}
-	who := Caller{User: t.user, Project: t.project, System: t.system}
-	if t.scope() == "" {
-		return t, who, true
-	}
-	who.Roles = c.rolesOn(t.user, t.scope(), t.cred)
-	if len(who.Roles) == 0 {
-		return nil, Caller{}, false
-	}
-	return t, who, true
+	return t, who
 }
 
 // rolesOn lists the roles of a user on a scope; none if the project is gone or
@@ -105,60 +96,37 @@ func (c *Cloud) rolesOn(user, scope, cred string) []string {
 	if len(a.Roles) == 0 {
 		return roles
 	}
-	var left []string
-	for _, r := range roles {
-		if slices.Contains(a.Roles, r) {
-			left = append(left, r)
-		}
-	}
-	return left
+	return filter(roles, func(r string) bool { return slices.Contains(a.Roles, r) })
 }
 
 // login is the body of POST /v3/auth/tokens.
 type login struct {
 	Auth struct {
 		Identity struct {
-			Methods  []string `json:"methods"`
-			Password *struct {
-				User userRef `json:"user"`
-			} `json:"password"`
-			Token *struct {
-				ID string `json:"id"`
-			} `json:"token"`
-			ApplicationCredential *struct {
-				ID     string  `json:"id"`
-				Name   string  `json:"name"`
-				Secret string  `json:"secret"`
-				User   userRef `json:"user"`
+			Methods               []string
+			Password              struct{ User userRef }
+			Token                 struct{ ID string }
+			ApplicationCredential struct {
+				ID, Name, Secret string
+				User             userRef
 			} `json:"application_credential"`
-		} `json:"identity"`
-		Scope json.RawMessage `json:"scope"`
-	} `json:"auth"`
+		}
+		Scope json.RawMessage
+	}
 	scope scope
 }
 
 type userRef struct {
-	ID       string    `json:"id"`
-	Name     string    `json:"name"`
-	Domain   domainRef `json:"domain"`
-	Password string    `json:"password"`
-}
-
-type domainRef struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
+	ID, Name, Password string
+	Domain             Domain
 }
 
 type scope struct {
 	Project *struct {
-		ID     string    `json:"id"`
-		Name   string    `json:"name"`
-		Domain domainRef `json:"domain"`
-	} `json:"project"`
-	System *struct {
-		All bool `json:"all"`
-	} `json:"system"`
-	Domain   json.RawMessage `json:"domain"`
+		ID, Name string
+		Domain   Domain
+	}
+	System   *struct{ All bool }
 	unscoped bool
 	none     bool
 }
@@ -171,15 +139,13 @@ func parseLogin(body []byte) (login, error) {
 	if len(l.Auth.Identity.Methods) == 0 {
 		return l, errors.New("identity.methods is missing")
 	}
-	switch raw := l.Auth.Scope; {
-	case len(raw) == 0 || string(raw) == "null":
+	switch raw := string(l.Auth.Scope); raw {
+	case "", "null":
 		l.scope.none = true
-	case string(raw) == `"unscoped"`:
+	case `"unscoped"`:
 		l.scope.unscoped = true
 	default:
-		if err := json.Unmarshal(raw, &l.scope); err != nil {
-			return l, err
-		}
+		return l, json.Unmarshal(l.Auth.Scope, &l.scope)
 	}
 	return l, nil
 }
@@ -188,87 +154,59 @@ func (l login) isRescope() bool { return slices.Contains(l.Auth.Identity.Methods
 
 // who is the name or the id that the log-in is for.
 func (l login) who() string {
-	switch id := l.Auth.Identity; {
-	case id.Password != nil && id.Password.User.Name != "":
-		return id.Password.User.Name
-	case id.Password != nil:
-		return id.Password.User.ID
-	case id.ApplicationCredential != nil && id.ApplicationCredential.ID != "":
-		return id.ApplicationCredential.ID
-	case id.ApplicationCredential != nil:
-		return id.ApplicationCredential.Name
-	}
-	return ""
+	user, cred := l.Auth.Identity.Password.User, l.Auth.Identity.ApplicationCredential
+	return cmp.Or(user.Name, user.ID, cred.ID, cred.Name)
 }
 
 // token is the token that a log-in with a token is made with.
-func (l login) token() string {
-	if t := l.Auth.Identity.Token; t != nil {
-		return t.ID
-	}
-	return ""
-}
+func (l login) token() string { return l.Auth.Identity.Token.ID }
 
 // project is the id, or else the name, of the project in the scope.
 func (l login) project() string {
-	switch p := l.scope.Project; {
-	case p == nil:
-		return ""
-	case p.ID != "":
-		return p.ID
-	default:
-		return p.Name
+	if p := l.scope.Project; p != nil {
+		return cmp.Or(p.ID, p.Name)
 	}
+	return ""
 }
 
 // identify finds the user of a log-in, and the application credential if it is
 // by one; false if the secret is wrong or there is no such user.
 func (c *Cloud) identify(l login) (user, cred string, ok bool) {
 	id := l.Auth.Identity
-	switch {
-	case len(id.Methods) != 1:
+	if len(id.Methods) != 1 {
 		return "", "", false
-	case id.Methods[0] == "password" && id.Password != nil:
-		u := c.findUser(id.Password.User)
-		if u == nil || u.Disabled || id.Password.User.Password != u.Password {
-			return "", "", false
-		}
-		return u.ID, "", true
-	case id.Methods[0] == "application_credential" && id.ApplicationCredential != nil:
+	}
+	var u *User
+	switch id.Methods[0] {
+	case "password":
+		u = c.findUser(id.Password.User)
+		ok = u != nil && id.Password.User.Password == u.Password
+	case "application_credential":
 		a := id.ApplicationCredential
 		found := c.creds[a.ID]
-		if a.ID == "" {
-			u := c.findUser(a.User)
-			for _, candidate := range c.creds {
-				if u != nil && candidate.User == u.ID && candidate.Name == a.Name {
-					found = candidate
-				}
-			}
+		if owner := c.findUser(a.User); a.ID == "" && owner != nil {
+			found = find(slices.Collect(maps.Values(c.creds)), func(o *AppCredential) bool { return o.User == owner.ID && o.Name == a.Name })
 		}
-		if found == nil || found.Secret != a.Secret {
-			return "", "", false
+		if found != nil && found.Secret == a.Secret {
+			u, cred, ok = c.users[found.User], found.ID, true
 		}
-		if u := c.users[found.User]; u == nil || u.Disabled {
-			return "", "", false
-		}
-		return found.User, found.ID, true
 	}
-	return "", "", false
+	if !ok || u == nil || u.Disabled {
+		return "", "", false
+	}
+	return u.ID, cred, true
 }
 
 func (c *Cloud) findUser(ref userRef) *User {
 	if ref.ID != "" {
 		return c.users[ref.ID]
 	}
-	for _, u := range c.users {
-		if u.Name == ref.Name && c.isDomain(u.DomainID, ref.Domain) {
-			return u
-		}
-	}
-	return nil
+	return find(slices.Collect(maps.Values(c.users)), func(u *User) bool {
+		return u.Name == ref.Name && c.isDomain(u.DomainID, ref.Domain)
+	})
 }
 
-func (c *Cloud) isDomain(id string, ref domainRef) bool {
+func (c *Cloud) isDomain(id string, ref Domain) bool {
 	if ref.ID != "" {
 		return ref.ID == id
 	}
@@ -294,10 +232,10 @@ func (c *Cloud) scopeOf(l login, user, cred string) (string, bool) {
 	case s.Project != nil && s.Project.ID != "":
 		return s.Project.ID, true
 	case s.Project != nil:
-		for _, p := range c.projects {
-			if p.Name == s.Project.Name && c.isDomain(p.DomainID, s.Project.Domain) {
-				return p.ID, true
-			}
+		if p := find(c.projects, func(p *Project) bool {
+			return p.Name == s.Project.Name && c.isDomain(p.DomainID, s.Project.Domain)
+		}); p != nil {
+			return p.ID, true
 		}
 	}
 	return "", false
@@ -325,8 +263,8 @@ func (c *Cloud) logIn(k *call) *answer {
 	t := &token{methods: l.Auth.Identity.Methods, issued: c.settings.Now()}
 	t.expires = t.issued.Add(c.settings.TokenLifetime)
 	if l.isRescope() {
-		old, _, ok := c.caller(l.token())
-		if !ok {
+		old, _ := c.caller(l.token())
+		if old == nil {
 			// It does repeat the token.
 			return keystoneError(http.StatusNotFound, "Could not find token: "+l.token()+".")
 		}
@@ -379,7 +317,10 @@ func (c *Cloud) newTokenID() string {
 
 func (c *Cloud) tokenBody(k *call, t *token) map[string]any {
 	u := c.users[t.user]
-	d := c.domain(u.DomainID)
+	domain := func(id string) any {
+		d := c.domain(id)
+		return map[string]any{"id": d.ID, "name": d.Name}
+	}
 	body := map[string]any{
 		"methods":    t.methods,
 		"expires_at": keystoneTime(t.expires),
@@ -387,29 +328,23 @@ func (c *Cloud) tokenBody(k *call, t *token) map[string]any {
 		"audit_ids":  []string{t.id[7:29]},
 		"user": map[string]any{
 			"id": u.ID, "name": u.Name, "password_expires_at": nil,
-			"domain": map[string]any{"id": d.ID, "name": d.Name},
+			"domain": domain(u.DomainID),
 		},
 	}
 	if t.scope() == "" {
 		return body
 	}
-	roles := []any{}
-	for _, r := range c.rolesOn(t.user, t.scope(), t.cred) {
-		roles = append(roles, map[string]any{"id": hexID("role", r), "name": r})
-	}
-	body["roles"] = roles
+	body["roles"] = collect(c.rolesOn(t.user, t.scope(), t.cred), func(r string) any {
+		return map[string]any{"id": hexID("role", r), "name": r}
+	})
 	body["catalog"] = c.catalog(k.base, t.project)
 	if t.system {
 		body["system"] = map[string]any{"all": true}
 		return body
 	}
 	p := c.project(t.project)
-	d = c.domain(p.DomainID)
 	body["is_domain"] = false
-	body["project"] = map[string]any{
-		"id": p.ID, "name": p.Name,
-		"domain": map[string]any{"id": d.ID, "name": d.Name},
-	}
+	body["project"] = map[string]any{"id": p.ID, "name": p.Name, "domain": domain(p.DomainID)}
 	if a := c.creds[t.cred]; a != nil {
 		body["application_credential"] = map[string]any{"id": a.ID, "name": a.Name, "restricted": true}
 	}
