@@ -24,7 +24,7 @@ var shells = map[string]func(io.Writer, []*cli.Command) error{
 }
 
 // completion prints what makes a shell complete our command line.
-func (a *App) completion(c *cli.Context) error {
+func (a App) completion(c *cli.Context) error {
 	write, ok := shells[c.Args().First()]
 	if !ok || c.NArg() != 1 {
 		return &usageError{fmt.Errorf("completion is for one of bash, zsh and fish")}

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +14,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nfs-exportd/exports"
-	"nfs-exportd/keystone"
 	"nfs-exportd/render"
 )
 
@@ -23,20 +21,14 @@ import (
 // even where the cloud does not answer.
 type explanation struct {
 	addr netip.Addr
-	// o has the plan, unless plan and apply are held.
-	o *outcome
+	result
 	// table is the active table; nil with tableErr.
 	table    render.Table
 	tableErr error
-
-	e exports.Evidence
-	// read tells that the cloud has answered.
-	read bool
-	// err is why the rest is not known, that is the evidence and the plan.
-	err error
 }
 
-func (a *App) explain(c *cli.Context) error {
+// explain prints all that is known of one address.
+func explain(ctx context.Context, c *cli.Context, j job) error {
 	if c.NArg() != 1 {
 		return &usageError{errors.New("explain wants one address")}
 	}
@@ -44,79 +36,15 @@ func (a *App) explain(c *cli.Context) error {
 	if err != nil || addr.Zone() != "" {
 		return &usageError{fmt.Errorf("%q is not an address", c.Args().First())}
 	}
-	s, err := a.settings(c)
-	if err != nil {
+	r, err := j.run(ctx, nil)
+	if r.config == nil || r.files == nil {
 		return err
 	}
-	x := explanation{addr: addr.Unmap(), o: &outcome{path: s.exportsFile}}
-	if x.e.Config, err = a.readConfig(s.config); err != nil {
-		return err
+	x := explanation{addr: addr.Unmap(), result: r}
+	x.table, x.tableErr = render.ReadTable(j.flags.etab)
+	if failed := printed(x.print, j.Stdout); failed != nil {
+		return failed
 	}
-	if err := x.o.readFiles(s); err != nil {
-		return err
-	}
-	x.table, x.tableErr = render.ReadTable(s.etab)
-	x.err = a.askAbout(c.Context, s, &x)
-	if err := x.print(a.Stdout); err != nil {
-		return &outputError{err}
-	}
-	return x.err
-}
-
-// askAbout finds out whether plan and apply are held, and asks the resolver and the
-// cloud, about all projects of the configuration: an address may be of one that is
-// served elsewhere.
-func (a *App) askAbout(ctx context.Context, s settings, x *explanation) error {
-	config := x.e.Config
-	x.o.held = a.holds(config.Maintenance, s.config)
-	creds, credsErr := a.findCredentials(s, config)
-	if credsErr == nil {
-		held, err := a.heldWith(creds)
-		if err != nil {
-			return err
-		}
-		x.o.held = cmp.Or(x.o.held, held)
-	}
-	var err error
-	if x.e.Local, err = a.Local(); err != nil {
-		return err
-	}
-	if x.e.Hosts, err = a.locate(ctx, config.Hosts(), s.serveAs, x.e.Local); err != nil {
-		return err
-	}
-	x.o.held = cmp.Or(x.o.held, onStandby(config, x.e.Hosts))
-	if len(config.Projects) > 0 {
-		if credsErr != nil {
-			return credsErr
-		}
-		if err := a.readAll(ctx, s, creds, x); err != nil {
-			return err
-		}
-	}
-	x.read = true
-	if x.o.held != nil {
-		return nil
-	}
-	return x.o.compare(x.e, notAgain)
-}
-
-// readAll reads the inventory of all projects of the configuration.
-func (a *App) readAll(ctx context.Context, s settings, creds keystone.Credentials, x *explanation) error {
-	var keys []string
-	for _, p := range x.e.Config.Projects {
-		keys = append(keys, p.Key)
-	}
-	_, ids := exports.ProjectsToRead(x.e.Config, x.e.Hosts, x.o.plan.Today)
-	ctx, requests := countRequests(ctx)
-	defer a.showProgress("asking the cloud", requests)()
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	client, err := keystone.Open(ctx, creds, a.cloudOptions(x.e.Config))
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	x.e.Inventory, err = client.Inventory(ctx, keystone.Wanted{Keys: keys, IDs: ids})
 	return err
 }
 
@@ -124,8 +52,8 @@ func (a *App) readAll(ctx context.Context, s settings, creds keystone.Credential
 // cloud and the configuration, then what is exported to it now.
 func (x *explanation) print(w io.Writer) error {
 	var b strings.Builder
-	if x.o.held != nil {
-		fmt.Fprintf(&b, "%s: %s\n", x.o.held.text(), untilItEnds)
+	if x.held != nil {
+		fmt.Fprintf(&b, "%s: %s\n", x.held.text(), untilItEnds)
 	}
 	x.printDue(&b)
 	places := x.places()
@@ -137,7 +65,7 @@ func (x *explanation) print(w io.Writer) error {
 
 // printDue says who has the address, and what follows from that.
 func (x *explanation) printDue(b *strings.Builder) {
-	holders := exports.Explain(x.addr, x.e)
+	holders := exports.Explain(x.addr, x.evidence)
 	for _, h := range holders {
 		i := h.Claim.Instance
 		fmt.Fprintf(b, "instance %q (%s), %s, in region %s, network %q\n", i.Name, printable(i.ID), printable(i.Status), printable(i.Region), h.Network)
@@ -156,10 +84,10 @@ func (x *explanation) printDue(b *strings.Builder) {
 			}
 		}
 	}
-	unread := exports.Unread(x.e)
+	unread := exports.Unread(x.evidence)
 	switch {
 	case len(holders) > 0:
-	case !x.read:
+	case !x.complete:
 		b.WriteString("instance: not known, see the error\n")
 	case len(unread) == 0:
 		b.WriteString("no grant is due: no instance of a project of the configuration has this address\n")
@@ -169,7 +97,7 @@ func (x *explanation) printDue(b *strings.Builder) {
 			fmt.Fprintf(b, "not read: %s\n", oneLine(why))
 		}
 	}
-	for _, line := range x.e.Config.Public {
+	for _, line := range x.config.Public {
 		if covered, _ := render.Covers(line.Client, x.addr); covered {
 			fmt.Fprintf(b, "public %q: %s is to be open to %s, whoever that is\n", line.Name, line.Path, line.Client)
 		}
@@ -216,25 +144,25 @@ func (x *explanation) places() map[exports.Place][]string {
 		about[place] = append(about[place], fmt.Sprintf(format, args...))
 	}
 	const written = "line %d of %s (%s)"
-	for _, g := range x.o.parsed.Set.Grants() {
-		add(g.Place(), written, x.o.parsed.Lines[g.Place()], oneWord(x.o.path), printable(g.Options))
+	for _, g := range x.files.parsed.Set.Grants() {
+		add(g.Place(), written, x.files.parsed.Lines[g.Place()], oneWord(x.files.path), printable(g.Options))
 	}
-	for _, file := range x.o.adopted {
+	for _, file := range x.files.adopted {
 		for _, g := range file.Grants {
 			add(g.Place(), written, file.Lines[g.Place()], oneWord(file.Path), printable(g.Options))
 		}
 	}
-	for _, file := range x.o.foreign {
+	for _, file := range x.files.foreign {
 		for _, g := range file.Grants {
 			add(g.Place, written, g.Line, oneWord(file.File), printable(g.Options))
 		}
 	}
 	nowhere := "in no exports file"
-	if len(x.o.parsed.Unread) > 0 || slices.ContainsFunc(x.o.foreign, func(f render.Foreign) bool { return len(f.Undecided) > 0 }) {
+	if len(x.files.parsed.Unread) > 0 || slices.ContainsFunc(x.files.foreign, func(f render.Foreign) bool { return len(f.Undecided) > 0 }) {
 		nowhere = "in no line of an exports file that is understood here"
 	}
 	others := x.table.Places()
-	for _, g := range x.o.plan.Added {
+	for _, g := range x.plan.Added {
 		others = append(others, g.Place())
 	}
 	for _, place := range others {
@@ -242,13 +170,13 @@ func (x *explanation) places() map[exports.Place][]string {
 			add(place, "%s", nowhere)
 		}
 	}
-	for _, g := range x.o.plan.Added {
+	for _, g := range x.plan.Added {
 		add(g.Place(), "the plan adds it")
 	}
-	for _, g := range x.o.plan.Changed {
+	for _, g := range x.plan.Changed {
 		add(g.New.Place(), "the plan gives it the options %s", g.New.Options)
 	}
-	for _, r := range x.o.plan.Removed {
+	for _, r := range x.plan.Removed {
 		add(r.Place(), "the plan removes it: %s", r.Reason)
 	}
 	return about
@@ -279,8 +207,8 @@ func (x *explanation) printUntold(b *strings.Builder, places map[exports.Place][
 			fmt.Fprintf(b, "not told here: what else %s grants (%s not understood): %s\n", oneWord(file), count(n, "line"), oneLine(lines[0].String()))
 		}
 	}
-	unread(x.o.path, x.o.parsed.Unread)
-	for _, file := range x.o.foreign {
+	unread(x.files.path, x.files.parsed.Unread)
+	for _, file := range x.files.foreign {
 		unread(file.File, file.Undecided)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,7 +44,7 @@ func manual(t *testing.T, file string) map[string]string {
 // commandLine is the commands and flags as they are.
 func commandLine() *cli.App {
 	a := App{Stdout: io.Discard, Stderr: io.Discard, Getenv: func(string) string { return "" }, Now: time.Now}
-	return a.commands()
+	return a.commands(nil)
 }
 
 // flagItem is a flag in the man page: its short name, its name, its value, its text.
@@ -370,7 +371,7 @@ func TestManualJSON(t *testing.T) {
 func TestManualMetrics(t *testing.T) {
 	metric := regexp.MustCompile(metricsNamespace + `_\w+`)
 	now := time.Unix(1, 0)
-	m := metrics{now: func() time.Time { return now }, read: true}
+	m := metrics{requests: new(atomic.Int64), now: func() time.Time { return now }, read: true}
 	text, err := m.text(ExitOK, kept{})
 	if err != nil {
 		t.Fatal(err)

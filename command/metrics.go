@@ -44,6 +44,16 @@ func phases() []string {
 	return []string{phaseConfiguration, phaseResolver, phaseLock, phaseCloud, phaseProof, phaseWrite}
 }
 
+// phaseOf is the phase of each step of an apply.
+var phaseOf = map[string]string{
+	"configuration": phaseConfiguration, "credentials": phaseConfiguration,
+	"mount hosts": phaseResolver,
+	"lock":        phaseLock, "exports file": phaseLock,
+	"cloud": phaseCloud, "log-in": phaseCloud, "projects": phaseCloud, "instances": phaseCloud, "plan": phaseCloud,
+	"new exports file": phaseProof, "directories": phaseProof, "test run": phaseProof, "approval": phaseProof,
+	"write": phaseWrite,
+}
+
 // The reasons of the metric held.
 const (
 	heldForMaintenance = "maintenance"
@@ -62,34 +72,36 @@ type metrics struct {
 	since time.Time // when phase began
 	took  map[string]time.Duration
 
-	requests *atomic.Int64 // nil: the cloud was not asked
-	held     string        // "" or a reason of the metric held
-	read     bool          // the exports file was read, and has that many grants
+	requests *atomic.Int64
+	held     string // "" or a reason of the metric held
+	read     bool   // the exports file was read, and has that many grants
 	grants   int
 
 	added, removed, changed, refused int
 }
 
-// measure makes the metrics that the flags of apply ask for.
-func (a *App) measure(c *cli.Context) error {
+// measure makes the metrics that the flags of apply ask for, or nil.
+func (j job) measure(c *cli.Context) (*metrics, error) {
 	path := c.String(flagMetricsFile)
 	if path == "" {
-		return nil
+		return nil, nil
 	}
 	if !strings.HasSuffix(path, ".prom") {
-		return &usageError{fmt.Errorf("--%s: node_exporter does not read a file of the name %q: it must end in .prom", flagMetricsFile, path)}
+		return nil, &usageError{fmt.Errorf("--%s: node_exporter does not read a file of the name %q: it must end in .prom", flagMetricsFile, path)}
 	}
-	begin := a.Now()
-	a.metrics = &metrics{
-		file: render.File{Path: filepath.Clean(path)}, now: a.Now, version: strings.Fields(a.version())[0],
+	begin := j.Now()
+	return &metrics{
+		file: render.File{Path: filepath.Clean(path)}, now: j.Now, version: j.shortVersion(), requests: j.requests,
 		begin: begin, phase: phaseConfiguration, since: begin, took: map[string]time.Duration{},
-	}
-	return nil
+	}, nil
 }
 
 // enter notes that another phase begins.
 func (m *metrics) enter(phase string) {
 	if m == nil {
+		return
+	}
+	if phase == m.phase {
 		return
 	}
 	now := m.now()
@@ -98,51 +110,36 @@ func (m *metrics) enter(phase string) {
 }
 
 // countRequests gives a context whose HTTP requests are counted.
-func countRequests(ctx context.Context) (context.Context, *atomic.Int64) {
-	sent := new(atomic.Int64)
+func countRequests(ctx context.Context, sent *atomic.Int64) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteRequest: func(info httptrace.WroteRequestInfo) {
 			if info.Err == nil {
 				sent.Add(1)
 			}
 		},
-	}), sent
+	})
 }
 
-// asks notes where the requests to the cloud are counted.
-func (m *metrics) asks(requests *atomic.Int64) {
-	if m != nil {
-		m.requests = requests
-	}
-}
-
-// exported notes how many grants the exports file has.
-func (m *metrics) exported(grants int) {
-	if m != nil {
-		m.read, m.grants = true, grants
-	}
-}
-
-// planned notes a plan that is now held, refused, or about to be carried out.
-func (m *metrics) planned(o *outcome, refusal error) {
-	switch {
-	case m == nil:
-	case o.held != nil && o.held.standby:
-		m.held = heldOnStandby
-	case o.held != nil:
-		m.held = heldForMaintenance
-	case refusal != nil:
-		m.refused = len(o.plan.Removed)
-	}
-}
-
-// applied notes a plan that was carried out.
-func (m *metrics) applied(o *outcome) {
+// note takes what a run came to.
+func (m *metrics) note(r result, err error) {
 	if m == nil {
 		return
 	}
-	m.exported(o.plan.Desired.Len())
-	m.added, m.removed, m.changed = len(o.plan.Added), len(o.plan.Removed), len(o.plan.Changed)
+	switch {
+	case r.held != nil && r.held.standby:
+		m.held = heldOnStandby
+	case r.held != nil:
+		m.held = heldForMaintenance
+	case r.files != nil:
+		m.read, m.grants = true, r.files.today.Len()
+	}
+	if is[*refusedError](err) {
+		m.refused = len(r.plan.Removed)
+	}
+	if r.installed {
+		m.grants = r.plan.Desired.Len()
+		m.added, m.removed, m.changed = len(r.plan.Added), len(r.plan.Removed), len(r.plan.Changed)
+	}
 }
 
 // metricsError is a metrics file that could not be written. The run itself is
@@ -168,19 +165,19 @@ func (e *metricsError) Unwrap() error { return e.err }
 // publish writes the metrics of a run that came to status, if they are asked
 // for, and gives the exit status that is left then: a failure of the run itself
 // comes first.
-func (a *App) publish(ctx context.Context, status int) int {
-	if a.metrics == nil {
+func (j job) publish(ctx context.Context, status int) int {
+	if j.metrics == nil {
 		return status
 	}
-	doubt, err := a.metrics.write(status)
+	doubt, err := j.metrics.write(status)
 	if doubt != nil {
-		a.log.Warn(fmt.Sprintf("the last success and the totals before this run are not known and begin anew: %s: %s", a.metrics.file.Path, doubt))
+		j.log.Warn(fmt.Sprintf("the last success and the totals before this run are not known and begin anew: %s: %s", j.metrics.file.Path, doubt))
 	}
 	if err == nil {
 		return status
 	}
-	err = &metricsError{status, a.metrics.held != "", err}
-	a.log.Error(err.Error())
+	err = &metricsError{status, j.metrics.held != "", err}
+	j.log.Error(err.Error())
 	if status != ExitOK {
 		return status
 	}
@@ -317,11 +314,7 @@ func (m *metrics) text(status int, before kept) ([]byte, error) {
 	counter(metricAdded, "Grants added so far.", before.added+float64(m.added))
 	counter(metricRemoved, "Grants removed so far.", before.removed+float64(m.removed))
 	counter(metricChanged, "Grants that were given other options so far.", before.changed+float64(m.changed))
-	requests := before.requests
-	if m.requests != nil {
-		requests += float64(m.requests.Load())
-	}
-	counter(metricRequests, "HTTP requests sent to Keystone and Nova so far.", requests)
+	counter(metricRequests, "HTTP requests sent to Keystone and Nova so far.", before.requests+float64(m.requests.Load()))
 	gauges("build_info", "1, with the version that ran.", "version").WithLabelValues(m.version).Set(1)
 	gauges("go_info", "1, with the version of Go that the program was built with.", "version").WithLabelValues(runtime.Version()).Set(1)
 

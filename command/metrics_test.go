@@ -77,10 +77,9 @@ func TestReadKept(t *testing.T) {
 // TestMetricsAreReadBack checks that the next run reads what this one writes,
 // and that the names and texts are as Prometheus wants them.
 func TestMetricsAreReadBack(t *testing.T) {
-	m := &metrics{now: func() time.Time { return metricsNoon }, begin: metricsNoon, took: map[string]time.Duration{}, added: 8, removed: 7, changed: 6}
-	m.requests = new(atomic.Int64)
+	m := &metrics{requests: new(atomic.Int64), now: func() time.Time { return metricsNoon }, begin: metricsNoon, took: map[string]time.Duration{}, added: 8, removed: 7, changed: 6}
 	m.requests.Store(5)
-	m.exported(4)
+	m.read, m.grants = true, 4
 	text, err := m.text(ExitOK, kept{1, 10, 20, 30, 40})
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +96,7 @@ func TestMetricsAreReadBack(t *testing.T) {
 
 func TestPhases(t *testing.T) {
 	now := metricsNoon
-	m := &metrics{now: func() time.Time { return now }, begin: now, since: now, phase: phaseConfiguration, took: map[string]time.Duration{}}
+	m := &metrics{requests: new(atomic.Int64), now: func() time.Time { return now }, begin: now, since: now, phase: phaseConfiguration, took: map[string]time.Duration{}}
 	for n, phase := range []string{phaseResolver, phaseLock, phaseCloud, phaseProof, phaseWrite, ""} {
 		now = now.Add(time.Duration(1<<n) * time.Second)
 		m.enter(phase)
@@ -137,7 +136,7 @@ func TestMetricsOfTwoRuns(t *testing.T) {
 	}
 	write(keptText("1", "1"))
 	reads := 0
-	m := &metrics{file: render.File{Path: path}, begin: metricsNoon, took: map[string]time.Duration{}}
+	m := &metrics{requests: new(atomic.Int64), file: render.File{Path: path}, begin: metricsNoon, took: map[string]time.Duration{}}
 	m.now = func() time.Time {
 		if reads++; reads == 2 { // 1 ends the phase, 2 is for what was read
 			write(keptText("1893499000", "9"))
@@ -235,8 +234,8 @@ func TestAlerts(t *testing.T) {
 		return slices.Compact(found)
 	}
 	rules := read("../prometheus/alerts.yml")
-	m := &metrics{now: time.Now, took: map[string]time.Duration{}}
-	m.exported(1)
+	m := &metrics{requests: new(atomic.Int64), now: time.Now, took: map[string]time.Duration{}}
+	m.read, m.grants = true, 1
 	text, err := m.text(ExitOK, kept{})
 	if err != nil {
 		t.Fatal(err)

@@ -11,33 +11,34 @@ import (
 
 // printText prints a plan for people. First comes a diff that patch(1) takes;
 // it ignores what follows. Nothing to do is nothing printed.
-func (o *outcome) printText(w io.Writer) error {
+func (r result) printText(w io.Writer) error {
 	var b strings.Builder
-	if o.rewrites() {
-		if err := render.WriteDiff(w, o.path, o.old.Text, o.text, o.old.Exists); err != nil {
+	c, f := r.candidate, r.files
+	if c.rewrites {
+		if err := render.WriteDiff(w, f.path, f.old.Text, c.text, f.old.Exists); err != nil {
 			return err
 		}
 	}
 	switch {
-	case o.held != nil && o.held.standby:
+	case r.held != nil && r.held.standby:
 		// A standby does this for months: not a word.
-	case o.held != nil:
-		b.WriteString(o.held.text() + "\n")
-	case o.rewrites():
-		for _, r := range o.plan.Removed {
-			fmt.Fprintf(&b, "remove %s %s of %q: %s\n", r.Path, r.Client, r.Owner, r.Reason)
+	case r.held != nil:
+		b.WriteString(r.held.text() + "\n")
+	case c.rewrites:
+		for _, removal := range r.plan.Removed {
+			fmt.Fprintf(&b, "remove %s %s of %q: %s\n", removal.Path, removal.Client, removal.Owner, removal.Reason)
 		}
-		for _, c := range o.conflicts {
-			fmt.Fprintf(&b, "conflict: %s\n", c)
+		for _, conflict := range c.conflicts {
+			fmt.Fprintf(&b, "conflict: %s\n", conflict)
 		}
-		for _, file := range o.adopted {
+		for _, file := range f.adopted {
 			fmt.Fprintf(&b, "adopt %s\n", file.Path)
 		}
 		fmt.Fprintf(&b, "%d grants to add, %d to remove, %d to change; %d today, %d then\nplan %s\n",
-			len(o.plan.Added), len(o.plan.Removed), len(o.plan.Changed), o.plan.Today.Len(), o.plan.Desired.Len(), o.id)
-	case o.reloads():
-		fmt.Fprintf(&b, "%s is as it should be, but the active exports are not:\n", o.path)
-		for _, difference := range o.table.Differences {
+			len(r.plan.Added), len(r.plan.Removed), len(r.plan.Changed), f.today.Len(), r.plan.Desired.Len(), c.id)
+	case r.reloads():
+		fmt.Fprintf(&b, "%s is as it should be, but the active exports are not:\n", f.path)
+		for _, difference := range r.tested.table.Differences {
 			fmt.Fprintf(&b, "  %s\n", difference)
 		}
 		b.WriteString("exportfs has to read it again\n")
@@ -84,42 +85,43 @@ type (
 )
 
 // printJSON prints a plan as one JSON object.
-func (o *outcome) printJSON(w io.Writer) error {
+func (r result) printJSON(w io.Writer) error {
+	c, f := r.candidate, r.files
 	p := planJSON{
-		PlanID:      o.id,
-		Changed:     o.changes(),
-		Reload:      o.reloads(),
-		ExportsFile: o.path,
+		PlanID:      c.id,
+		Changed:     r.changes(),
+		Reload:      r.reloads(),
+		ExportsFile: f.path,
 		Grants: grantsJSON{
-			Current: o.plan.Today.Len(),
-			Desired: o.plan.Desired.Len(),
+			Current: f.today.Len(),
+			Desired: r.plan.Desired.Len(),
 			Added:   []grantJSON{},
 			Removed: []grantJSON{},
 		},
 	}
-	if o.held != nil {
-		p.Held = &heldJSON{Reason: o.held.reason}
-		if !o.held.until.IsZero() {
-			until := o.held.until.Format(time.RFC3339)
+	if r.held != nil {
+		p.Held = &heldJSON{Reason: r.held.reason}
+		if !r.held.until.IsZero() {
+			until := r.held.until.Format(time.RFC3339)
 			p.Held.Until = &until
 		}
 	} else {
-		p.Diff = string(render.Diff(o.path, o.old.Text, o.text, o.old.Exists))
+		p.Diff = string(render.Diff(f.path, f.old.Text, c.text, f.old.Exists))
 	}
-	if refused := o.refused(); refused != nil {
+	if refused := r.refused(); refused != "" {
 		p.Refused = &refusedJSON{
-			Message: refused.why, Removed: len(o.plan.Removed), Current: o.plan.Today.Len(),
-			Limit: o.limits.Allowed(o.plan.Today.Len()),
+			Message: refused, Removed: len(r.plan.Removed), Current: f.today.Len(),
+			Limit: r.config.Limits.Allowed(f.today.Len()),
 		}
 	}
-	for _, g := range o.plan.Added {
+	for _, g := range r.plan.Added {
 		p.Grants.Added = append(p.Grants.Added, grantJSON{
 			Path: g.Path, Client: g.Client.String(), Project: g.Owner.String(), Instance: g.Instance.Name,
 		})
 	}
-	for _, r := range o.plan.Removed {
+	for _, removal := range r.plan.Removed {
 		p.Grants.Removed = append(p.Grants.Removed, grantJSON{
-			Path: r.Path, Client: r.Client.String(), Project: r.Owner.String(), Reason: string(r.Reason),
+			Path: removal.Path, Client: removal.Client.String(), Project: removal.Owner.String(), Reason: string(removal.Reason),
 		})
 	}
 	return printJSON(w, p)

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,7 +24,7 @@ func isTerminal(w io.Writer) bool {
 // colors decides from --color whether there are colors on standard output. With
 // auto there are on a terminal, unless NO_COLOR is set (https://no-color.org) or
 // the terminal is a dumb one.
-func (a *App) colors(flag string) (bool, error) {
+func (a App) colors(flag string) (bool, error) {
 	switch flag {
 	case "always":
 		return true, nil
@@ -124,11 +123,11 @@ func (p *progress) show(requests int64, took time.Duration) {
 	_, _ = fmt.Fprintf(p.w, "\r%s: %d requests, %d s\x1b[K", printable(p.doing), requests, int(took.Seconds()))
 }
 
-// showProgress tells on standard error, if that is a terminal, what is being done and
+// showProgress says on standard error, if that is a terminal, what is being done and
 // how many requests were sent to the cloud, once it takes longer. The function that it
 // gives ends that, and takes the line away.
-func (a *App) showProgress(doing string, requests *atomic.Int64) func() {
-	p := a.progress
+func (j job) showProgress(doing string) (hide func()) {
+	p := j.progress
 	p.now(doing)
 	if !p.terminal {
 		return func() {}
@@ -136,7 +135,7 @@ func (a *App) showProgress(doing string, requests *atomic.Int64) func() {
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
-		began := a.Now()
+		began := j.Now()
 		tick := time.NewTicker(quietFor / 4)
 		defer tick.Stop()
 		for {
@@ -144,8 +143,8 @@ func (a *App) showProgress(doing string, requests *atomic.Int64) func() {
 			case <-stop:
 				return
 			case <-tick.C:
-				if took := a.Now().Sub(began); took >= quietFor {
-					p.show(requests.Load(), took)
+				if took := j.Now().Sub(began); took >= quietFor {
+					p.show(j.requests.Load(), took)
 				}
 			}
 		}

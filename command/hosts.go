@@ -28,7 +28,7 @@ const (
 
 // locate finds out which mount hosts this server is. Hosts in serveAs are, and
 // the resolver is not asked about them.
-func (a *App) locate(ctx context.Context, names, serveAs []string, local []netip.Addr) (exports.Hosts, error) {
+func (j job) locate(ctx context.Context, names, serveAs []string, local []netip.Addr) (exports.Hosts, error) {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
 	found := make([]exports.Host, len(names))
@@ -53,7 +53,7 @@ func (a *App) locate(ctx context.Context, names, serveAs []string, local []netip
 				}
 				<-slots
 			}()
-			found[i] = a.locateName(ctx, name, local)
+			found[i] = j.locateName(ctx, name, local)
 		})
 	}
 	wg.Wait()
@@ -68,7 +68,7 @@ func (a *App) locate(ctx context.Context, names, serveAs []string, local []netip
 	hosts := make(exports.Hosts, len(names))
 	for i, name := range names {
 		hosts[name] = found[i]
-		a.log.Debug("mount host", "host", name, "where", found[i].Where, "why", found[i].Why)
+		j.log.Debug("mount host", "host", name, "where", found[i].Where, "why", found[i].Why)
 	}
 	return hosts, nil
 }
@@ -76,7 +76,7 @@ func (a *App) locate(ctx context.Context, names, serveAs []string, local []netip
 // locateName asks for the IPv4 and the IPv6 addresses separately: in a common
 // answer a failure for one of them would not show, and half an answer must not
 // say that a host is elsewhere.
-func (a *App) locateName(ctx context.Context, name string, local []netip.Addr) exports.Host {
+func (j job) locateName(ctx context.Context, name string, local []netip.Addr) exports.Host {
 	question := name
 	if strings.Contains(name, ".") {
 		// A final dot keeps the search list of resolv.conf(5) out of it.
@@ -85,7 +85,7 @@ func (a *App) locateName(ctx context.Context, name string, local []netip.Addr) e
 	var addrs []netip.Addr
 	var failures []string
 	for _, network := range []string{"ip4", "ip6"} {
-		found, err := a.Lookup(ctx, network, question)
+		found, err := j.Lookup(ctx, network, question)
 		switch {
 		case err == nil:
 			for _, addr := range found {
@@ -105,6 +105,46 @@ func (a *App) locateName(ctx context.Context, name string, local []netip.Addr) e
 		return exports.Host{Where: where, Why: "the resolver has no address for it"}
 	}
 	return exports.Host{Where: where, Why: fmt.Sprintf("resolves to %v", addrs)}
+}
+
+// aboutHosts says which mount hosts are this server, or has a concern about that.
+func aboutHosts(config *exports.Config, hosts exports.Hosts, local []netip.Addr) (string, error) {
+	var here, elsewhere, unresolved []string
+	for _, name := range config.Hosts() {
+		host := hosts[name]
+		text := fmt.Sprintf("%s (%s)", name, host.Why)
+		switch host.Where {
+		case exports.Here:
+			here = append(here, text)
+		case exports.Elsewhere:
+			elsewhere = append(elsewhere, text)
+		default:
+			unresolved = append(unresolved, text)
+		}
+	}
+	var parts []string
+	for _, part := range []struct {
+		what  string
+		names []string
+	}{{"this server:", here}, {"elsewhere:", elsewhere}, {"not known:", unresolved}} {
+		if len(part.names) > 0 {
+			parts = append(parts, part.what+" "+strings.Join(part.names, ", "))
+		}
+	}
+	text := strings.Join(parts, "; ")
+	switch {
+	case len(unresolved) > 0:
+		return "", concern(text + ": mend the resolver, or name this server with --serve-as")
+	case len(here) == 0 && len(elsewhere) > 0:
+		if config.Standby(hosts) {
+			text += ": this is a standby, and " + untilItEnds
+		}
+		return "", concern(fmt.Sprintf("no mount host is this server, which has %v; %s: if it should serve one of them, "+
+			"see whether its service address is there, or use --serve-as", local, text))
+	case text == "":
+		return "no mount is configured", nil
+	}
+	return text, nil
 }
 
 // noSuchAddress reports whether the resolver answered that a host has no

@@ -1,0 +1,202 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"nfs-exportd/exports"
+	"nfs-exportd/keystone"
+)
+
+// cloud is the conversation with the cloud, and what it is about.
+type cloud struct {
+	client *keystone.Client // nil: nobody is asked, or the log-in failed
+	wanted keystone.Wanted
+	silent bool // there is nothing to ask, so that nothing is missing
+}
+
+// startAsking begins the time in which the cloud may be asked, and the line on a
+// terminal that says how far that is. asked ends both, and the conversation.
+func (j job) startAsking(ctx context.Context) (asking context.Context, asked func(cloud)) {
+	asking, cancel := context.WithTimeout(countRequests(ctx, j.requests), j.flags.timeout)
+	hide := j.showProgress("asking the cloud")
+	return asking, func(c cloud) {
+		if c.client != nil {
+			c.client.Close()
+		}
+		cancel()
+		hide()
+	}
+}
+
+// connect logs in, if there is something to ask.
+func (j job) connect(ctx context.Context, s situation, f *files) (c cloud) {
+	ready := s.hosts != nil && (s.creds != nil || !j.steps.goOn || len(s.config.Projects) == 0)
+	if s.hosts != nil {
+		c.wanted = j.wanted(s, f)
+	}
+	if ready && len(c.wanted.Keys) == 0 {
+		c.silent = look(j.steps, "cloud", true, func() (string, error) {
+			return "no project has a mount on this server, so that the cloud is not asked", nil
+		})
+		return c
+	}
+	ready = j.lookAtWay(ctx, "Keystone", authURL(s), ready, s)
+	c.client, _ = step(j.steps, "log-in", ready, func() (*keystone.Client, string, error) {
+		if s.creds == nil {
+			return nil, "", s.credsErr
+		}
+		if j.purpose <= toApply {
+			j.warn(s.creds.Warnings...)
+		}
+		return j.logIn(ctx, s)
+	})
+	return c
+}
+
+// wanted is what the cloud is asked about: the served projects, and those that have
+// grants today. explain asks about all projects of the configuration, for an address
+// may be of one that is served elsewhere.
+func (j job) wanted(s situation, f *files) keystone.Wanted {
+	var today exports.Set
+	if f != nil {
+		today = f.today
+	}
+	keys, ids := exports.ProjectsToRead(s.config, s.hosts, today)
+	if j.purpose == toExplain {
+		keys = nil
+		for _, p := range s.config.Projects {
+			keys = append(keys, p.Key)
+		}
+	}
+	return keystone.Wanted{Keys: keys, IDs: ids}
+}
+
+func authURL(s situation) string {
+	if s.creds == nil {
+		return ""
+	}
+	return s.creds.AuthURL
+}
+
+// logIn gives a client, and what the log-in is good for. check finds out more about a
+// refusal.
+func (j job) logIn(ctx context.Context, s situation) (*keystone.Client, string, error) {
+	client, err := keystone.Open(ctx, *s.creds, j.cloudOptions(s.config))
+	if isRefused(err) && j.purpose == toCheck {
+		return j.whyRefused(ctx, s, err)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	return client, granted(client), nil
+}
+
+// granted says what a log-in gave.
+func granted(client *keystone.Client) string {
+	granted := client.Granted()
+	return fmt.Sprintf("for %s, with the roles %s", granted.Scope, printable(strings.Join(granted.Roles, ", ")))
+}
+
+// cloudOptions is how the cloud is asked.
+func (j job) cloudOptions(config *exports.Config) keystone.Options {
+	return keystone.Options{
+		Domain:      config.OpenStack.Domain,
+		Regions:     config.OpenStack.Regions,
+		Listing:     config.OpenStack.Listing,
+		Concurrency: config.OpenStack.Concurrency,
+		UserAgent:   "nfs-exportd/" + j.shortVersion(),
+		Log:         j.log,
+		Proxy:       http.ProxyFromEnvironment,
+		Now:         j.Now,
+		Sleep:       j.Sleep,
+	}
+}
+
+// ask reads the inventory, and says whether it is complete. Together with the
+// situation it is the evidence.
+func (j job) ask(ctx context.Context, c cloud, s situation) (e exports.Evidence, complete bool) {
+	e = exports.Evidence{Config: s.config, Hosts: s.hosts, Local: s.local}
+	if c.silent {
+		return e, true
+	}
+	regions, complete := j.lookAtRegions(ctx, c, s)
+	var shown bool
+	e.Inventory, shown = step(j.steps, "projects", c.client != nil, func() (exports.Inventory, string, error) {
+		return c.client.Projects(ctx, c.wanted)
+	})
+	if j.purpose != toCheck {
+		return e, look(j.steps, "instances", shown, func() (string, error) {
+			return "", c.client.Instances(ctx, e.Inventory)
+		})
+	}
+	for _, r := range regions {
+		complete = look(j.steps, "instances of "+printable(r.id), shown && r.reached, func() (string, error) {
+			return addInstances(ctx, c.client, e.Inventory, r.id)
+		}) && complete
+	}
+	if len(regions) == 0 {
+		complete = look(j.steps, "instances", false, nil)
+	}
+	complete = complete && shown
+	user := ""
+	if s.creds != nil {
+		user = s.creds.User()
+	}
+	j.lookAtInventory(c.wanted.Keys, user, e, shown, complete)
+	return e, complete
+}
+
+// addInstances reads the instances of one region and adds them to the inventory.
+func addInstances(ctx context.Context, client *keystone.Client, all exports.Inventory, region string) (string, error) {
+	one := exports.Inventory{Projects: maps.Clone(all.Projects)}
+	if err := client.Instances(ctx, one, region); err != nil {
+		return "", err
+	}
+	for key, p := range one.Projects {
+		before := all.Projects[key].Instances
+		p.Instances = slices.Concat(before, p.Instances)
+		all.Projects[key] = p
+	}
+	return count(one.Len(), "instance") + " of the served projects, and none hidden by a cell that is down", nil
+}
+
+// decide makes the plan that follows from the evidence, and has its questions
+// answered. It gives the evidence with these answers.
+func (j job) decide(ctx context.Context, c cloud, r result) (plan exports.Plan, e exports.Evidence, decided bool) {
+	e = r.evidence
+	if r.held != nil {
+		if j.purpose == toCheck {
+			look(j.steps, "plan", true, func() (string, error) { return r.held.text() + ": " + untilItEnds, nil })
+		}
+		return plan, e, false
+	}
+	plan, decided = step(j.steps, "plan", r.files != nil && r.complete, func() (exports.Plan, string, error) {
+		for {
+			plan, questions, err := exports.Decide(r.files.today, e)
+			if err != nil {
+				return plan, "", err
+			}
+			if questions.None() {
+				says, concern := aboutPlan(plan, r.files)
+				return plan, says, concern
+			}
+			// A cell of Nova that was away for a moment between two requests would
+			// have taken its instances along. They are gone if they are so twice.
+			j.log.Info("instances are gone; reading their projects again", "projects", questions.Again)
+			second, err := c.client.Inventory(ctx, keystone.Wanted{Keys: questions.Again})
+			if err != nil {
+				return plan, "", err
+			}
+			e = e.Answer(questions, second)
+		}
+	})
+	if decided && j.purpose <= toApply {
+		j.warn(plan.Warnings...)
+	}
+	return plan, e, decided
+}

@@ -1,0 +1,304 @@
+package command
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"nfs-exportd/exports"
+	"nfs-exportd/keystone"
+	"nfs-exportd/render"
+)
+
+// What check looks at besides the steps of a run. For the other commands these
+// functions do nothing.
+
+// lookAtWay looks at the way to a service: its name, its port, its certificate. It
+// says whether the service can be reached, or, unlooked, whether ready is so.
+func (j job) lookAtWay(ctx context.Context, service, address string, ready bool, s situation) bool {
+	if j.purpose != toCheck {
+		return ready
+	}
+	var r keystone.Reached
+	if ready {
+		j.progress.now("checking the way to " + service)
+		r = keystone.Reach(ctx, *s.creds, j.cloudOptions(s.config), address, j.Lookup)
+	}
+	at := func(stage keystone.Stage, says string) {
+		ready = look(j.steps, fmt.Sprintf("%s of %s", stage, service), ready, func() (string, error) {
+			if r.Failed == stage {
+				return "", r.Err
+			}
+			return says, nil
+		})
+	}
+	if r.Proxy != "" {
+		r.Host = "the proxy " + r.Proxy
+	}
+	at(keystone.Name, fmt.Sprintf("%s is %v", r.Host, r.Addrs))
+	at(keystone.Connection, fmt.Sprintf("%s takes connections", cmp.Or(r.Addr, "it")))
+	if strings.HasPrefix(address, "https:") && r.Proxy == "" {
+		at(keystone.Certificate, fmt.Sprintf("for %s, until %s", r.Certificate, r.Until.UTC().Format(time.DateOnly)))
+	}
+	return ready
+}
+
+func isRefused(err error) bool { return is[*keystone.RefusedError](err) }
+
+// whyRefused tells apart what Keystone has one and the same answer for: a wrong
+// password, a role that is gone, and a Keystone that refuses one moment and does
+// not the next. For the last it gives a client, with a concern.
+func (j job) whyRefused(ctx context.Context, s situation, refusal error) (*keystone.Client, string, error) {
+	if !s.creds.HasScope() {
+		return nil, "", refusal
+	}
+	opts := j.cloudOptions(s.config)
+	// Without a scope first: a password that is wrong is not to be tried more often
+	// than needed, as that may lock the user out.
+	switch unscoped := keystone.LogInUnscoped(ctx, *s.creds, opts); {
+	case isRefused(unscoped):
+		return nil, "", fmt.Errorf("%w; the same credentials do not work without a scope either, so that it is the user or the password, "+
+			"or the user is disabled or locked, or Keystone is being worked on and refuses everybody", refusal)
+	case unscoped != nil:
+		return nil, "", fmt.Errorf("%w; whether the same credentials work without a scope could not be found out: %w", refusal, unscoped)
+	}
+	switch client, again := keystone.Open(ctx, *s.creds, opts); {
+	case again == nil:
+		return client, "", concern(fmt.Sprintf("%s; but a moment before: %s; the same credentials work now, so that it was Keystone, or one of several: "+
+			"show this to those who run the cloud", granted(client), refusal))
+	case !isRefused(again):
+		return nil, "", again
+	}
+	return nil, "", fmt.Errorf("%w; the same credentials work without a scope, so that user and password are right, and it is %s that is refused: "+
+		"see whether it is there and enabled, and give the user a role on it", refusal, s.creds.Scope())
+}
+
+// checkedRegion is a region, and whether its Nova can be reached.
+type checkedRegion struct {
+	id      string
+	reached bool
+}
+
+// lookAtRegions looks at the regions of the cloud, and at the way to the Nova of each.
+// complete tells that there are some.
+func (j job) lookAtRegions(ctx context.Context, c cloud, s situation) (checked []checkedRegion, complete bool) {
+	if j.purpose != toCheck {
+		return nil, true
+	}
+	regions, complete := step(j.steps, "regions", c.client != nil, func() ([]keystone.Region, string, error) {
+		regions, err := c.client.Regions(ctx)
+		var names []string
+		for _, r := range regions {
+			names = append(names, r.ID)
+		}
+		return regions, strings.Join(names, ", "), err
+	})
+	for _, r := range regions {
+		nova := "Nova of " + printable(r.ID)
+		if r.Err != nil && s.config.OpenStack.Listing == exports.ListingPerProject {
+			// No run asks there with this log-in, but with a token for each project.
+			reached := look(j.steps, nova, true, func() (string, error) {
+				return "", concern("not known by this log-in, but perhaps by the tokens for the projects: " + r.Err.Error())
+			})
+			checked = append(checked, checkedRegion{r.ID, reached})
+			continue
+		}
+		there := look(j.steps, nova, true, func() (string, error) { return r.URL, r.Err })
+		checked = append(checked, checkedRegion{r.ID, j.lookAtWay(ctx, nova, r.URL, there, s)})
+	}
+	if len(regions) == 0 {
+		complete = look(j.steps, "Nova", false, nil)
+	}
+	return checked, complete
+}
+
+// lookAtInventory looks at the addresses of the instances, and at each project.
+func (j job) lookAtInventory(keys []string, user string, e exports.Evidence, shown, complete bool) {
+	look(j.steps, "addresses", complete, func() (string, error) {
+		if odd := e.AddressWarnings(); len(odd) > 0 {
+			return "", concern(strings.Join(odd, "; "))
+		}
+		return "each active instance has one", nil
+	})
+	for _, key := range keys {
+		look(j.steps, "project "+printable(key), shown, func() (string, error) {
+			return aboutProject(e.Inventory.Projects[key], user, complete)
+		})
+	}
+}
+
+// aboutProject says what became of a project of the configuration.
+func aboutProject(p exports.Project, user string, complete bool) (string, error) {
+	switch name := fmt.Sprintf("%q (%s)", p.Name, printable(p.ID)); {
+	case p.Sight == exports.Hidden:
+		return "", concern(fmt.Sprintf("it is not shown to us: %s; give %s a role on it, or take it out of the configuration if it is gone", p.Why, user))
+	case p.Sight == exports.Absent:
+		return "", concern(fmt.Sprintf("it does not exist: %s; correct its key in the configuration, or take it out", p.Why))
+	case !p.Enabled:
+		return "", concern(name + " is disabled in Keystone and gets no grants: have it enabled, or take it out of the configuration")
+	case !complete:
+		return name, nil
+	default:
+		return name + ", " + count(len(p.Instances), "instance"), nil
+	}
+}
+
+// lookAtDisk looks whether the exports file and the active table could be written.
+func (j job) lookAtDisk(f *files) {
+	if j.purpose != toCheck {
+		return
+	}
+	look(j.steps, "disk", f != nil, func() (string, error) {
+		change := render.Change{Want: f.today, Foreign: f.foreign, Exportfs: j.exportfs()}
+		if err := errors.Join((render.File{Path: f.path}).Writable(), change.CheckRoom()); err != nil {
+			return "", err
+		}
+		return "there is room for the exports file and the active table", nil
+	})
+}
+
+// lookAtServer looks at all on this server that a run depends on, as it is before the
+// plan. It says whether exportfs reads today's exports files.
+func (j job) lookAtServer(ctx context.Context, s situation, f *files) (reads bool) {
+	if j.purpose != toCheck {
+		return true
+	}
+	look(j.steps, "other exports files", f != nil, func() (string, error) { return aboutForeign(f) })
+	there := look(j.steps, "directories", s.hosts != nil, func() (string, error) {
+		paths := configuredPaths(s)
+		if fatal, odd := checkPaths(paths); fatal != nil {
+			return "", fatal
+		} else if len(odd) > 0 {
+			return "", concern(strings.Join(odd, "; "))
+		}
+		return fmt.Sprintf("all that are to be exported are there (%d)", len(paths)), nil
+	})
+	reads = look(j.steps, "exportfs", f != nil && there, func() (string, error) { return j.aboutExportfs(ctx, f) })
+	look(j.steps, "active table", f != nil, func() (string, error) { return j.aboutTable(s.held, f) })
+	return reads
+}
+
+// aboutForeign says what is in the exports files of others.
+func aboutForeign(f *files) (string, error) {
+	if err := render.CheckFIFOs(f.foreign); err != nil {
+		return "", err
+	}
+	var names, odd []string
+	for _, other := range f.foreign {
+		names = append(names, other.File)
+		for _, line := range other.Undecided {
+			odd = append(odd, fmt.Sprintf("%s: %s", other.File, line))
+		}
+	}
+	for _, c := range render.Conflicts(f.today, f.foreign) {
+		odd = append(odd, c.String())
+	}
+	ofProjects := map[string]bool{}
+	for _, g := range f.today.Grants() {
+		ofProjects[g.Path] = ofProjects[g.Path] || g.Owner.Public == ""
+	}
+	for _, other := range f.foreign {
+		for _, g := range other.Grants {
+			if !g.Place.Client.Addr.IsValid() && ofProjects[g.Place.Path] {
+				odd = append(odd, fmt.Sprintf("%s, line %d, opens %s to %s, whoever that is, besides the projects that may mount it",
+					other.File, g.Line, g.Place.Path, g.Place.Client))
+			}
+		}
+	}
+	switch {
+	case len(odd) > 0:
+		return "", concern(strings.Join(odd, "; "))
+	case len(names) == 0:
+		return "none", nil
+	}
+	return strings.Join(names, ", "), nil
+}
+
+// configuredPaths are the directories that the configuration wants exported here.
+func configuredPaths(s situation) []string {
+	var paths []string
+	for _, line := range s.config.Public {
+		paths = append(paths, line.Path)
+	}
+	for _, p := range s.config.Served(s.hosts) {
+		for _, m := range p.Mounts {
+			if s.hosts[m.Host].Where == exports.Here {
+				paths = append(paths, m.Path)
+			}
+		}
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
+// aboutExportfs has exportfs read the exports files as they are, in the sandbox.
+func (j job) aboutExportfs(ctx context.Context, f *files) (string, error) {
+	if j.flags.noPreflight {
+		return "not tried, as --" + flagNoPreflight + " says", nil
+	}
+	_, err := j.sandbox().Prove(ctx, f.old.Text, f.today, f.foreign)
+	if errors.Is(err, render.ErrNoNamespaces) {
+		return "", concern(fmt.Sprintf("%s: plan and apply go on without the proof that exportfs reads the new file as it is meant", err))
+	}
+	if err != nil {
+		return "", err
+	}
+	return j.flags.exportfs + " reads all exports files, in namespaces of its own", nil
+}
+
+// aboutTable compares what is exported with what today's file says.
+func (j job) aboutTable(held *held, f *files) (string, error) {
+	next := "the next apply runs exportfs"
+	if held != nil {
+		next = "apply is held and leaves it so"
+	}
+	table, err := render.ReadTable(j.flags.etab)
+	if broken, ok := errors.AsType[*render.TableError](err); ok {
+		return "", concern(broken.Error() + ": " + next)
+	}
+	if err != nil {
+		return "", err
+	}
+	agreement := j.withKernel(table.Agrees(f.today, f.foreign))
+	switch {
+	case agreement.Answer == render.Disagrees:
+		return "", concern(fmt.Sprintf("%s is not what the exports file says: %s: %s",
+			j.flags.etab, strings.Join(agreement.Differences, "; "), next))
+	case len(agreement.Differences) > 0:
+		return "", concern(fmt.Sprintf("%s: %s", j.flags.etab, strings.Join(agreement.Differences, "; ")))
+	}
+	return j.flags.etab + " is what the exports file says", nil
+}
+
+// aboutPlan says what a plan changes. So many clients that exportfs is slow with them
+// are a concern.
+func aboutPlan(plan exports.Plan, f *files) (string, error) {
+	says := "nothing is to be changed"
+	if len(plan.Added)+len(plan.Removed)+len(plan.Changed) > 0 {
+		says = fmt.Sprintf("%d grants to add, %d to remove, %d to change", len(plan.Added), len(plan.Removed), len(plan.Changed))
+	}
+	if warnings := manyClients(plan, f); len(warnings) > 0 {
+		return "", concern(says + "; " + strings.Join(warnings, "; "))
+	}
+	return says, nil
+}
+
+// manyClients warns of so many clients that exportfs is slow with them.
+func manyClients(plan exports.Plan, f *files) []string {
+	if warning := render.ManyClients(plan.Desired, f.foreign); warning != "" {
+		return []string{warning}
+	}
+	return nil
+}
+
+// count is "1 grant" or "2 grants".
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}

@@ -1,0 +1,45 @@
+package command
+
+import (
+	"context"
+	"io"
+
+	"github.com/urfave/cli/v2"
+)
+
+// plan shows what apply would change, and writes nothing.
+func plan(ctx context.Context, c *cli.Context, j job) error {
+	format, err := textOrJSON(c, flagFormat)
+	if err != nil {
+		return err
+	}
+	colors, err := j.colors(c.String(flagColor))
+	if err != nil {
+		return err
+	}
+	r, err := j.run(ctx, func(r result) error {
+		print, out := r.printText, j.Stdout
+		switch {
+		case format == "json":
+			print = r.printJSON
+		case colors:
+			out = colored{out}
+		}
+		return printed(print, out)
+	})
+	if err != nil {
+		return err
+	}
+	if c.Bool(flagDetailed) && r.changes() {
+		return errChanges
+	}
+	return nil
+}
+
+// printed prints a result. The error is an *outputError.
+func printed(print func(io.Writer) error, out io.Writer) error {
+	if err := print(out); err != nil {
+		return &outputError{err}
+	}
+	return nil
+}

@@ -1,0 +1,183 @@
+package command
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"nfs-exportd/exports"
+	"nfs-exportd/render"
+)
+
+// candidate is the exports file as the plan wants it. It is not on the disk yet.
+type candidate struct {
+	text      []byte
+	id        string // of the plan
+	rewrites  bool   // the exports file or an adopted one changes
+	conflicts []render.Conflict
+}
+
+// write makes the text of the desired grants.
+func (j job) write(f *files, plan exports.Plan, decided bool) (c candidate, written bool) {
+	return step(j.steps, "new exports file", decided, func() (candidate, string, error) {
+		text, err := render.Marshal(plan.Desired)
+		if err != nil {
+			return c, "", err
+		}
+		c = candidate{
+			text:      text,
+			id:        render.PlanID(f.before(), text),
+			rewrites:  !bytes.Equal(f.old.Text, text) || !f.old.Exists || len(f.adopted) > 0,
+			conflicts: render.Conflicts(plan.Desired, f.foreign),
+		}
+		says := "as it is"
+		if c.rewrites {
+			says = fmt.Sprintf("%s, plan %s", count(plan.Desired.Len(), "grant"), c.id)
+		}
+		return c, says, nil
+	})
+}
+
+// before is all that the plan starts from: the text of the exports file, and the
+// grants of adopted files.
+func (f *files) before() []byte {
+	text := bytes.Clone(f.old.Text)
+	for _, file := range f.adopted {
+		text = fmt.Appendf(text, "adopted %q\n", file.Path)
+		for _, g := range file.Grants {
+			text = fmt.Appendf(text, "%q %q %q\n", g.Path, g.Client.String(), g.Options)
+		}
+	}
+	return text
+}
+
+// tested is what exportfs makes of the candidate, and what there is to do.
+type tested struct {
+	proof *render.Proof // nil: it was not tried
+	// table tells how the active table compares with the candidate; nil if nobody
+	// looked.
+	table *render.Agreement
+}
+
+// reloads reports whether the active table is out of step with a file that is right
+// already, or may be so. After a test run all that can be left open is what host names
+// stand for, which another run of exportfs would not tell either.
+func (t tested) reloads() bool {
+	return t.table != nil && (t.table.Answer == render.Disagrees || t.table.Answer == render.CannotTell && t.proof == nil)
+}
+
+// testRun looks at the directories that are to be exported, and has exportfs read the
+// candidate in a sandbox; reads says that it reads today's files.
+func (j job) testRun(ctx context.Context, r result, reads bool) tested {
+	if j.purpose != toCheck {
+		reads = look(j.steps, "directories", r.written, func() (string, error) {
+			fatal, odd := checkPaths(pathsOf(r.plan.Desired))
+			j.warn(odd...)
+			return "", fatal
+		})
+	}
+	t, ok := step(j.steps, "test run", r.written && reads, func() (tested, string, error) {
+		return j.try(ctx, r.files, r.plan.Desired, r.candidate)
+	})
+	if ok && (r.candidate.rewrites || t.reloads()) {
+		// Only a change costs this time: a run that has nothing to do says nothing.
+		j.warn(manyClients(r.plan, r.files)...)
+	}
+	return t
+}
+
+// try compares the active table with what is desired, and has exportfs read the
+// candidate if something is to change, or if that cannot be told without it.
+func (j job) try(ctx context.Context, f *files, desired exports.Set, c candidate) (t tested, says string, err error) {
+	var table render.Table
+	if !j.flags.noReload {
+		table, err = render.ReadTable(j.flags.etab)
+		if broken, ok := errors.AsType[*render.TableError](err); ok {
+			t.table = &render.Agreement{Answer: render.Disagrees, Differences: []string{broken.Error()}}
+		} else if err != nil {
+			return t, "", err
+		} else if !c.rewrites {
+			t.table = j.withKernel(table.Agrees(desired, f.foreign))
+		}
+	}
+	changes := c.rewrites || t.reloads()
+	if !j.flags.noReload && changes {
+		if err := render.CheckFIFOs(f.foreign); err != nil {
+			return t, "", err
+		}
+	}
+	switch {
+	case !changes:
+		return t, "not needed, as nothing is to be changed", nil
+	case j.flags.noPreflight:
+		return t, "not tried, as --" + flagNoPreflight + " says", nil
+	}
+	proof, err := j.sandbox().Prove(ctx, c.text, desired, f.foreign)
+	if errors.Is(err, render.ErrNoNamespaces) {
+		warning := fmt.Sprintf("%s; going on without proof that exportfs will read the new file as it is meant", err)
+		j.warn(warning)
+		return t, "", concern(warning)
+	}
+	if err != nil {
+		return t, "", err
+	}
+	t.proof = &proof
+	j.log.Debug("exportfs reads the new file as it is meant", "sandbox", "namespaces of its own")
+	if t.table != nil && table != nil {
+		t.table = j.withKernel(table.Matches(proof, f.foreign))
+	}
+	return t, "exportfs reads the new file as it is meant", nil
+}
+
+// exportfs is the host's, for the active exports.
+func (j job) exportfs() render.Exportfs {
+	return render.Exportfs{Path: j.flags.exportfs, Etab: j.flags.etab, Timeout: j.exportfsTimeout(), Flush: j.Flush}
+}
+
+// withKernel adds to what the active table is like that the kernel does not know it.
+func (j job) withKernel(agreement render.Agreement) *render.Agreement {
+	if pending := j.exportfs().Pending(); pending != "" {
+		agreement.Answer = render.Disagrees
+		agreement.Differences = append(agreement.Differences, pending)
+	}
+	return &agreement
+}
+
+// exportfsTimeout is for one run of exportfs. It needs seconds for thousands of
+// clients, and minutes when it waits for a dead resolver because of names in other
+// files.
+func (j job) exportfsTimeout() time.Duration { return cmp.Or(j.Patience, 2*time.Minute) }
+
+func (j job) sandbox() render.Sandbox {
+	return render.Sandbox{Self: os.Args[0], Exportfs: j.flags.exportfs, Own: j.flags.exportsFile, Timeout: j.exportfsTimeout(), Socket: j.flags.proofSocket}
+}
+
+// pathsOf are the paths of grants, each once.
+func pathsOf(set exports.Set) []string {
+	var paths []string
+	for _, g := range set.Grants() {
+		if len(paths) == 0 || paths[len(paths)-1] != g.Path {
+			paths = append(paths, g.Path)
+		}
+	}
+	return paths
+}
+
+// checkPaths looks at directories that are to be exported: fatal is about those of
+// which exportfs would export something else, odd about all that are not as they
+// should be.
+func checkPaths(paths []string) (fatal error, odd []string) {
+	var errs []error
+	for _, problem := range render.CheckPaths(paths) {
+		if problem.Fatal {
+			errs = append(errs, problem)
+			continue
+		}
+		odd = append(odd, problem.Error())
+	}
+	return errors.Join(errs...), odd
+}
