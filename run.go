@@ -63,7 +63,7 @@ type outcome struct {
 	foreign   []render.Foreign
 	conflicts []render.Conflict
 	adopted   []render.Adopted
-	proof     *render.Proof
+	proof     *render.Proven
 	// table tells how the active table compares with the new text; nil if
 	// nobody looked.
 	table *render.Agreement

@@ -42,7 +42,7 @@ func (e *AdoptError) Error() string {
 	for i, line := range e.Lines {
 		lines[i] = line.String()
 	}
-	return fmt.Sprintf("cannot adopt %s: %s: move its grants into the configuration by hand, or leave the file where it is", quotePath(e.Path), strings.Join(lines, "; "))
+	return fmt.Sprintf("cannot adopt %s: %s: move its grants into the configuration by hand, or leave the file where it is", QuotePath(e.Path), strings.Join(lines, "; "))
 }
 
 // ReadAdopted reads a file to be adopted: lines of PATH -OPTIONS CLIENT..., or
@@ -62,9 +62,9 @@ func ReadAdopted(path string) (Adopted, error) {
 		return Adopted{}, &AdoptError{path, []Line{{Problem: problem}}}
 	}
 	adopted := Adopted{Path: path, Lines: map[exports.Place]int{}, snapshot: snapshot}
-	read, undecided := parseForeign(snapshot.Text)
-	var check safety
-	for _, r := range read {
+	parsed := ParseForeign(path, snapshot.Text)
+	undecided := parsed.Undecided
+	for _, r := range parsed.Grants {
 		g := exports.Grant{
 			Path:    filepath.Clean(r.Place.Path),
 			Client:  r.Place.Client,
@@ -75,7 +75,7 @@ func ReadAdopted(path string) (Adopted, error) {
 			continue // exportfs takes the first
 		}
 		adopted.Lines[g.Place()] = r.Line
-		if err := check.safe(g); err != nil {
+		if err := CheckSafe(g); err != nil {
 			undecided = append(undecided, Line{r.Line, r.String(), "not as the adopted program writes it"})
 			continue
 		}
@@ -119,7 +119,7 @@ func (a Adopted) moveAside() error {
 		return err
 	}
 	if !now.same(a.snapshot) {
-		return fmt.Errorf("cannot adopt %s: %w: see who else writes to it, and run again", quotePath(a.Path), ErrChanged)
+		return fmt.Errorf("cannot adopt %s: %w: see who else writes to it, and run again", QuotePath(a.Path), ErrChanged)
 	}
 	if _, err := os.Lstat(a.aside()); !errors.Is(err, fs.ErrNotExist) {
 		return &FileError{a.aside(), "rename the adopted file to", fs.ErrExist}

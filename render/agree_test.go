@@ -169,7 +169,7 @@ func TestMatches(t *testing.T) {
 	t.Parallel()
 	kernel := strings.Replace(sys, "sec=sys,rw,", "sec=sys,rw,secure,", 1)
 	host := place(t, "/srv/p host")
-	proof := Proof{
+	proof := Proven{
 		Table:      Table{place(t, "/srv/a 10.0.0.1"): sys, place(t, "/srv/f 10.0.0.9"): "ro"},
 		Unresolved: []exports.Place{host},
 	}
@@ -210,7 +210,7 @@ func TestQuoteWord(t *testing.T) {
 		strings.Repeat("a", 511): strings.Repeat("a", 511),
 		strings.Repeat("a", 512): `"` + strings.Repeat("a", 200) + `"...`,
 	} {
-		if got := quoteWord(word); got != want {
+		if got := QuoteWord(word); got != want {
 			t.Errorf("%q: %s, want %s", word, got, want)
 		}
 	}
@@ -223,7 +223,7 @@ func TestIsName(t *testing.T) {
 		"host?": false, "[a-z]x": false, "@group": false, "10.0.0.0/8": false, "10.0.0.0/255.0.0.0": false, "gss/krb5": false,
 		"host": true, "host.example.org": true, "10.1": true, "010.0.0.1": true, "10.0.0.300": true,
 	} {
-		if got := isName(clientOf(client)); got != want {
+		if got := IsName(clientOf(client)); got != want {
 			t.Errorf("%s: %t", client, got)
 		}
 	}

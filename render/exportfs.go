@@ -91,15 +91,15 @@ func (e *ExportfsError) Error() string {
 	case errors.Is(e.Err, errKilled):
 		return e.Ran.String()
 	case errors.Is(e.Err, errTakesNothing):
-		return fmt.Sprintf("%s %s: %s: see that it is this host's exportfs, and mend what it speaks of", quotePath(e.Path), e.Err, e.Ran)
+		return fmt.Sprintf("%s %s: %s: see that it is this host's exportfs, and mend what it speaks of", QuotePath(e.Path), e.Err, e.Ran)
 	case errors.Is(e.Err, context.DeadlineExceeded):
 		said := ""
 		if e.Ran.Said != "" {
 			said = " (it said: " + oneLine(e.Ran.Said) + ")"
 		}
-		return fmt.Sprintf("%s did not come to an end in time and was killed%s: see whether another exportfs hangs, or a host name in an exports file does not resolve", quotePath(e.Path), said)
+		return fmt.Sprintf("%s did not come to an end in time and was killed%s: see whether another exportfs hangs, or a host name in an exports file does not resolve", QuotePath(e.Path), said)
 	case errors.Is(e.Err, exec.ErrNotFound), errors.Is(e.Err, syscall.ENOENT):
-		return fmt.Sprintf("cannot run %s: %s: install the NFS server's tools (Debian: nfs-kernel-server), or name the program with --exportfs", quotePath(e.Path), bare(e.Err))
+		return fmt.Sprintf("cannot run %s: %s: install the NFS server's tools (Debian: nfs-kernel-server), or name the program with --exportfs", QuotePath(e.Path), bare(e.Err))
 	}
 	next := "see that it is a program that this user may run"
 	switch {
@@ -108,7 +108,7 @@ func (e *ExportfsError) Error() string {
 	case errors.Is(e.Err, syscall.EAGAIN), errors.Is(e.Err, syscall.ENOMEM):
 		next = "see whether memory is short, or the number of processes limited, and run again"
 	}
-	return fmt.Sprintf("cannot run %s: %s: %s", quotePath(e.Path), bare(e.Err), next)
+	return fmt.Sprintf("cannot run %s: %s: %s", QuotePath(e.Path), bare(e.Err), next)
 }
 
 // Reload has exportfs read all exports files and write the active table anew

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,8 +18,6 @@ import (
 )
 
 const (
-	// maxFile is far above any exports file that exportfs could work with.
-	maxFile = 64 << 20
 	// newFileMode is that of an exports file that was not there before.
 	newFileMode fs.FileMode = 0o644
 	// lockFileMode lets the group of the directory take the lock, but not all
@@ -28,6 +25,10 @@ const (
 	lockFileMode fs.FileMode = 0o640
 	lockPoll                 = 100 * time.Millisecond
 )
+
+// ErrChanged is in the chain of an error that tells that the exports file
+// is no longer as it was loaded.
+var ErrChanged = errors.New("the file changed during the run")
 
 // File is the exports file that this program owns. Beside it are a lock file,
 // ".NAME.lock", and during a write a temporary file, ".NAME" with digits. Both
@@ -53,85 +54,6 @@ type LockedError struct {
 func (e *LockedError) Error() string {
 	return fmt.Sprintf("another run holds the lock %s (waited %s): let it finish, or wait longer with --lock-timeout", e.Path, e.Waited)
 }
-
-// FileError is a file or directory that could not be read or written.
-type FileError struct {
-	Path string
-	Op   string // what was to be done, as in "write"
-	Err  error
-}
-
-// opAdopt is the Op of a file that was named with --adopt.
-const opAdopt = "adopt"
-
-func (e *FileError) Unwrap() error { return e.Err }
-
-func (e *FileError) Error() string {
-	return fmt.Sprintf("cannot %s %s: %s: %s", e.Op, quotePath(e.Path), bare(e.Err), e.next())
-}
-
-const moreFiles = "raise the limit for open files (ulimit -n, in systemd LimitNOFILE=) and run again"
-
-// next is what a person can do about it.
-func (e *FileError) next() string {
-	dir := quotePath(filepath.Dir(e.Path))
-	switch {
-	case errors.Is(e.Err, errNotRegular), errors.Is(e.Err, errFIFO), errors.Is(e.Err, syscall.ELOOP), errors.Is(e.Err, syscall.EISDIR), errors.Is(e.Err, syscall.ENXIO):
-		return "see what it is, move it away, and run again"
-	case errors.Is(e.Err, errTooLarge):
-		return "see what it is, and move it away"
-	case errors.Is(e.Err, syscall.ENOSPC), errors.Is(e.Err, syscall.EDQUOT):
-		return "make room on the file system of " + dir + " and run again"
-	case errors.Is(e.Err, syscall.EROFS):
-		return "make the file system of " + dir + " writable (the kernel log may tell why it is not; for a service of systemd, see ReadWritePaths=) and run again"
-	case errors.Is(e.Err, syscall.EFBIG):
-		return "raise the limit for the size of a file (ulimit -f, in systemd LimitFSIZE=) and run again"
-	case errors.Is(e.Err, syscall.EMFILE), errors.Is(e.Err, syscall.ENFILE):
-		return moreFiles
-	case errors.Is(e.Err, syscall.EPERM):
-		return "run as root; if this is root, see with lsattr whether it or " + dir + " is immutable or append-only"
-	case errors.Is(e.Err, fs.ErrPermission):
-		return "run as root, or give this user the right to it in " + dir
-	case errors.Is(e.Err, syscall.ENOTDIR):
-		return "see what is in the place of the directory " + dir
-	case errors.Is(e.Err, fs.ErrNotExist) && e.Op == opAdopt:
-		return "see which of its files are there"
-	case errors.Is(e.Err, fs.ErrNotExist):
-		return "create the directory " + dir
-	}
-	return "look at " + dir + " and run again"
-}
-
-// quotePath leaves a path that is safe to print as it is.
-func quotePath(path string) string {
-	if unsafeBytes(path, `"\`, "") == "" {
-		return path
-	}
-	return quote(path)
-}
-
-// bare takes the path out of an error of package os: the message has it.
-func bare(err error) error {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return path.Err
-	}
-	var link *os.LinkError
-	if errors.As(err, &link) {
-		return link.Err
-	}
-	return err
-}
-
-var (
-	// ErrChanged is in the chain of an error that tells that the exports file
-	// is no longer as it was loaded.
-	ErrChanged = errors.New("the file changed during the run")
-
-	errNotRegular = errors.New("it is not a regular file")
-	errFIFO       = errors.New("it is a FIFO, on which exportfs would wait for ever")
-	errTooLarge   = fmt.Errorf("it is larger than %d MiB", maxFile>>20)
-)
 
 // Lock takes the lock of the file and gives a function that releases it. It
 // waits for a run that has it, but not longer than timeout; 0 is not at all.
@@ -205,46 +127,6 @@ func (f File) Load() (Snapshot, error) {
 	return Snapshot{Text: text, Exists: true, info: info}, nil
 }
 
-// readRegular reads a regular file, through symbolic links if follow is set. It
-// opens nothing else, and does not hang if the file becomes something else.
-func readRegular(path string, follow bool) ([]byte, fs.FileInfo, error) {
-	stat, flags := os.Lstat, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW
-	if follow {
-		stat, flags = os.Stat, os.O_RDONLY|syscall.O_NONBLOCK
-	}
-	info, err := stat(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, nil, errNotRegular
-	}
-	file, err := os.OpenFile(path, flags, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { _ = file.Close() }() // nothing was written to it
-	if info, err = file.Stat(); err != nil {
-		return nil, nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, nil, errNotRegular
-	}
-	if info.Size() > maxFile {
-		return nil, nil, errTooLarge
-	}
-	// It can grow while it is read.
-	var text bytes.Buffer
-	text.Grow(int(info.Size()) + bytes.MinRead)
-	if _, err := text.ReadFrom(io.LimitReader(file, maxFile+1)); err != nil {
-		return nil, nil, err
-	}
-	if text.Len() > maxFile {
-		return nil, nil, errTooLarge
-	}
-	return text.Bytes(), info, nil
-}
-
 // same tells whether two snapshots are of the same file with the same bytes,
 // mode and owner.
 func (s Snapshot) same(t Snapshot) bool {
@@ -270,25 +152,6 @@ func (f File) Writable() error {
 	}
 	if stat.Blocks > 0 && stat.Bfree == 0 {
 		return &FileError{f.Path, "write", syscall.ENOSPC}
-	}
-	return nil
-}
-
-// replaceable tells whether another file may be renamed to path, by the rights to
-// its directory, and by the attributes of chattr(1), which stop root too.
-func replaceable(path string) error {
-	if err := unix.Access(filepath.Dir(path), unix.W_OK|unix.X_OK); err != nil {
-		return err
-	}
-	var stat unix.Statx_t
-	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, 0, &stat)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return err
-	case stat.Attributes&(unix.STATX_ATTR_IMMUTABLE|unix.STATX_ATTR_APPEND) != 0:
-		return syscall.EPERM
 	}
 	return nil
 }

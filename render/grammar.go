@@ -1,7 +1,6 @@
 package render
 
 import (
-	"fmt"
 	"strings"
 
 	"nfs-exportd/exports"
@@ -194,8 +193,3 @@ func (s *stream) word(limit int) (string, wordEnd) {
 }
 
 func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
-
-// String names the line for people, in ASCII.
-func (g ForeignGrant) String() string {
-	return fmt.Sprintf("%s(%s)", placeText(g.Place), quoteWord(g.Options))
-}

@@ -5,14 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
-	"strings"
-	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"nfs-exportd/exports"
 )
@@ -23,7 +16,7 @@ type Change struct {
 	Old      Snapshot // of File
 	Text     []byte   // the new text, Marshal of Want
 	Want     exports.Set
-	Proven   *Proof    // of Text; nil if no proof was to be had
+	Proven   *Proven   // of Text; nil if no proof was to be had
 	Foreign  []Foreign // without the adopted files
 	Adopt    []Adopted
 	Exportfs Exportfs
@@ -35,60 +28,6 @@ type Outcome struct {
 	Ran      Ran
 	Adopted  []string // the new names of the adopted files
 	Warnings []string // ASCII: doubts about the table, words of exportfs
-}
-
-// ActivationError tells that the active table did not become what was asked
-// for, and how far everything is as before.
-type ActivationError struct {
-	Differences   []string // of the table, ASCII
-	Ran           Ran      // of the run that failed
-	Err           error    // why the run or the reading of the table failed, or nil
-	FileRestored  bool     // the exports file and the adopted ones are as before
-	TableRestored bool     // the active table is as before
-	RestoreErr    error    // why something is not as before, or nil
-}
-
-func (e *ActivationError) Unwrap() []error {
-	var errs []error
-	for _, err := range []error{e.Err, e.RestoreErr} {
-		if err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errs
-}
-
-// maxNamed is how many differences an error names before it counts the rest.
-const maxNamed = 10
-
-func (e *ActivationError) Error() string {
-	var b strings.Builder
-	b.WriteString("the active table did not become what was asked for: ")
-	if e.Err != nil {
-		fmt.Fprintf(&b, "%s; ", e.Err)
-	}
-	for _, d := range e.Differences[:min(len(e.Differences), maxNamed)] {
-		fmt.Fprintf(&b, "%s; ", d)
-	}
-	if more := len(e.Differences) - maxNamed; more > 0 {
-		fmt.Fprintf(&b, "and %d more; ", more)
-	}
-	var run *ExportfsError // has what exportfs said
-	if e.Err == nil || e.Ran.Said != "" && !errors.As(e.Err, &run) {
-		fmt.Fprintf(&b, "%s; ", e.Ran)
-	}
-	if all := e.FileRestored && e.TableRestored; e.RestoreErr != nil && !all {
-		fmt.Fprintf(&b, "undoing it failed: %s; ", e.RestoreErr)
-	}
-	switch {
-	case e.FileRestored && e.TableRestored:
-		b.WriteString("the exports file and the active table are as before: mend what exportfs speaks of and run again")
-	case e.FileRestored:
-		b.WriteString(`the exports file is as before, but the active table is not, so clients may have lost access: run "exportfs -ra" and compare "exportfs -s" with the exports files`)
-	default:
-		b.WriteString(`THE NEW EXPORTS FILE IS STILL THERE: see why it cannot be put back, then run "exportfs -ra" and compare "exportfs -s" with the exports files`)
-	}
-	return b.String()
 }
 
 // Install writes the new text if it differs from the old one, moves adopted
@@ -165,7 +104,7 @@ func (c Change) write() (wrote bool, err error) {
 
 // activate runs exportfs and gives what is wrong with the table. A table that is right
 // is not all: a grant that went is gone once the kernel has forgotten it.
-func (c Change) activate(ctx context.Context) (Ran, []difference, error) {
+func (c Change) activate(ctx context.Context) (Ran, []Difference, error) {
 	flush, _ := c.Exportfs.lastFlush()
 	ran, err := c.Exportfs.Reload(ctx)
 	if err != nil {
@@ -177,16 +116,16 @@ func (c Change) activate(ctx context.Context) (Ran, []difference, error) {
 	pending := c.Exportfs.Pending()
 	// A clock that was put back makes a flush look older than the table, too.
 	if now, ok := c.Exportfs.lastFlush(); ok && now <= flush && pending != "" {
-		return ran, nil, errors.New(pending + ": see that exportfs can write to " + quotePath(c.Exportfs.Flush))
+		return ran, nil, errors.New(pending + ": see that exportfs can write to " + QuotePath(c.Exportfs.Flush))
 	}
 	table, err := ReadTable(c.Exportfs.Etab)
 	if err != nil {
 		return ran, nil, err
 	}
 	if c.Proven != nil {
-		return ran, table.compareProof(*c.Proven, c.Foreign), nil
+		return ran, table.CompareProven(*c.Proven, c.Foreign), nil
 	}
-	return ran, table.compareSet(c.Want, c.Foreign), nil
+	return ran, table.Compare(c.Want, c.Foreign), nil
 }
 
 // ownPaths are the paths of the grants of today and of those that are wanted.
@@ -210,10 +149,10 @@ func (c Change) ownPaths() map[string]bool {
 func Unchanged(before, now []Foreign) error {
 	texts := map[string]string{}
 	for _, f := range before {
-		texts[f.File] = fmt.Sprintf("%q %q", f.text, f.Undecided)
+		texts[f.File] = fmt.Sprintf("%q %q", f.Text, f.Undecided)
 	}
 	for _, f := range now {
-		if was, ok := texts[f.File]; !ok || was != fmt.Sprintf("%q %q", f.text, f.Undecided) {
+		if was, ok := texts[f.File]; !ok || was != fmt.Sprintf("%q %q", f.Text, f.Undecided) {
 			return changedError("rely on", f.File)
 		}
 		delete(texts, f.File)
@@ -225,18 +164,7 @@ func Unchanged(before, now []Foreign) error {
 }
 
 func changedError(op, path string) error {
-	return fmt.Errorf("cannot %s %s: %w; nothing was changed: see who else writes to it, and run again", op, quotePath(path), ErrChanged)
-}
-
-// why is what is wrong, in short.
-func (e *ActivationError) why() string {
-	switch {
-	case e.Err != nil:
-		return e.Err.Error()
-	case len(e.Differences) > 1:
-		return fmt.Sprintf("%s, and %d more; %s", e.Differences[0], len(e.Differences)-1, e.Ran)
-	}
-	return fmt.Sprintf("%s; %s", strings.Join(e.Differences, ""), e.Ran)
+	return fmt.Errorf("cannot %s %s: %w; nothing was changed: see who else writes to it, and run again", op, QuotePath(path), ErrChanged)
 }
 
 // try runs exportfs, and adds to outcome what came of it, or gives what is wrong
@@ -250,10 +178,10 @@ func (c Change) try(ctx context.Context, outcome *Outcome) *ActivationError {
 	for _, d := range differences {
 		// Without a proof nobody knows all that the other files do, so of what
 		// is there besides only what is on our own paths counts.
-		if d.answer == Disagrees && (c.Proven != nil || d.kind != surplus || own[d.place.Path]) {
-			failure.Differences = append(failure.Differences, d.text)
+		if d.Answer == Disagrees && (c.Proven != nil || !d.Surplus || own[d.Place.Path]) {
+			failure.Differences = append(failure.Differences, d.String())
 		} else {
-			warnings = append(warnings, d.text)
+			warnings = append(warnings, d.String())
 		}
 	}
 	if failure.Err != nil || len(failure.Differences) > 0 {
@@ -278,66 +206,4 @@ func (c Change) undo(ctx context.Context, wrote bool, before Table, failure *Act
 	table, failed := ReadTable(c.Exportfs.Etab)
 	failure.RestoreErr = errors.Join(err, failed)
 	failure.TableRestored = failed == nil && before != nil && maps.Equal(table, before)
-}
-
-// CheckRoom refuses to let exportfs write a table that it cannot write: without
-// the right to it exportfs fails only after the exports file is written, and
-// without room it puts a table cut short in the place of the old one and reports
-// success (xtab_write in nfs-utils' support/export/xtab.c). It gives a *FileError.
-func (c Change) CheckRoom() error {
-	etab := c.Exportfs.Etab
-	dir := filepath.Dir(etab)
-	if err := replaceable(etab); err != nil {
-		return &FileError{etab, "let exportfs write", err}
-	}
-	for _, name := range []string{filepath.Join(dir, "."+filepath.Base(etab)+".lock"), etab + ".tmp"} {
-		if err := unix.Access(name, unix.W_OK); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return &FileError{name, "let exportfs write", err}
-		}
-	}
-	var stat syscall.Statfs_t
-	if err := syscall.Statfs(dir, &stat); err != nil {
-		return &FileError{etab, "look for room for", err}
-	}
-	// exportfs runs as root, who may use the reserve.
-	free, need := stat.Bfree*uint64(stat.Bsize), 2*c.tableSize()+2*uint64(stat.Bsize)
-	if free < need {
-		return &FileError{etab, "let exportfs write", fmt.Errorf("%d bytes are free and %d needed: %w", free, need, syscall.ENOSPC)}
-	}
-	return nil
-}
-
-// CheckFIFOs refuses to run exportfs where it would wait for ever, with its own
-// lock held. It gives a *FileError.
-func CheckFIFOs(foreign []Foreign) error {
-	for _, f := range foreign {
-		if info, err := os.Stat(f.File); err == nil && info.Mode()&fs.ModeNamedPipe != 0 {
-			return &FileError{f.File, "let exportfs read", errFIFO}
-		}
-	}
-	return nil
-}
-
-// entryOptions is about how long the options of an entry of the table are.
-const entryOptions = 200
-
-// tableSize is about how long the new table will be.
-func (c Change) tableSize() uint64 {
-	size := 0
-	add := func(p exports.Place) { size += len(p.Path) + len(p.Client.String()) + entryOptions }
-	if c.Proven != nil {
-		for place := range c.Proven.Table {
-			add(place)
-		}
-		return uint64(size)
-	}
-	for _, g := range c.Want.Grants() {
-		add(g.Place())
-	}
-	for _, f := range c.Foreign {
-		for _, g := range f.Grants {
-			add(g.Place)
-		}
-	}
-	return uint64(size)
 }

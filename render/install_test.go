@@ -130,7 +130,7 @@ func TestInstall(t *testing.T) {
 				Exportfs: h.exportfs(t, "if ! grep -q 10.0.0.3 FILE; then "+honest+"exit; fi\n"+test.exportfs),
 			}
 			if test.proven {
-				change.Proven = &Proof{Table: tableOf(want)}
+				change.Proven = &Proven{Table: tableOf(want)}
 			}
 			outcome, err := Install(t.Context(), change)
 			now := load(t, h.file)

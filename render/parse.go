@@ -35,7 +35,7 @@ func (l Line) String() string {
 	if l.Number == 0 {
 		return l.Problem
 	}
-	return fmt.Sprintf("line %d: %s: %s", l.Number, l.Problem, quote(l.Text))
+	return fmt.Sprintf("line %d: %s: %s", l.Number, l.Problem, Quote(l.Text))
 }
 
 // Parse reads an exports file as Marshal writes it. It takes any text, and what
@@ -143,7 +143,7 @@ type lineParser struct {
 	last   exports.Grant
 }
 
-// grant reads a line as grantLine writes it, or says why it is none.
+// grant reads a line as GrantLine writes it, or says why it is none.
 func (p *lineParser) grant(line string) (exports.Grant, string) {
 	path, rest, ok := strings.Cut(line, " ")
 	if !ok {

@@ -19,7 +19,7 @@ type PathProblem struct {
 }
 
 func (p *PathProblem) Error() string {
-	return fmt.Sprintf("exported path %s: %s", quotePath(p.Path), p.Problem)
+	return fmt.Sprintf("exported path %s: %s", QuotePath(p.Path), p.Problem)
 }
 
 // CheckPaths looks at directories that are to be exported. exportfs follows
@@ -44,9 +44,9 @@ func checkPath(path string) (fatal bool, problem string) {
 		case err != nil:
 			return false, fmt.Sprintf("it cannot be looked at (%s): see that it is a directory; exportfs will look as root", bare(err))
 		case info.Mode()&fs.ModeSymlink != 0:
-			return true, fmt.Sprintf("%s is a symbolic link: name the directory that is meant in the configuration", quotePath(at))
+			return true, fmt.Sprintf("%s is a symbolic link: name the directory that is meant in the configuration", QuotePath(at))
 		case !info.IsDir():
-			return true, fmt.Sprintf("%s is not a directory: name the directory that is meant in the configuration", quotePath(at))
+			return true, fmt.Sprintf("%s is not a directory: name the directory that is meant in the configuration", QuotePath(at))
 		}
 	}
 	return false, ""

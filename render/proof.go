@@ -12,15 +12,6 @@ import (
 	"nfs-exportd/exports"
 )
 
-// Proof is what the host's own exportfs made of a candidate.
-type Proof struct {
-	Table Table // of the candidate and the foreign files together
-	// Unresolved are wanted places of host names, which a sandbox cannot
-	// resolve. They need not be in Table.
-	Unresolved []exports.Place
-	Ran        Ran
-}
-
 // RejectedError tells that exportfs does not take options or clients that the
 // configuration asks for.
 type RejectedError struct {
@@ -33,13 +24,13 @@ type RejectedError struct {
 
 func (e *RejectedError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s does not take what the configuration asks for: ", quotePath(e.Exportfs))
+	fmt.Fprintf(&b, "%s does not take what the configuration asks for: ", QuotePath(e.Exportfs))
 	for i, g := range e.Grants {
-		of := fmt.Sprintf("project %s", quote(g.Owner.String()))
+		of := fmt.Sprintf("project %s", Quote(g.Owner.String()))
 		if g.Owner.Public != "" {
-			of = fmt.Sprintf("public line %s", quote(g.Owner.Public))
+			of = fmt.Sprintf("public line %s", Quote(g.Owner.Public))
 		}
-		fmt.Fprintf(&b, "%s(%s) of %s: %s; ", placeText(g.Place()), quoteWord(g.Options), of, oneLine(e.Said[i]))
+		fmt.Fprintf(&b, "%s(%s) of %s: %s; ", PlaceText(g.Place()), QuoteWord(g.Options), of, oneLine(e.Said[i]))
 	}
 	b.WriteString("correct these options in the configuration; exports(5) of this host lists those that it knows")
 	return b.String()
@@ -72,96 +63,45 @@ func (e *MismatchError) Error() string {
 // foreign file makes a table that rpc.mountd cannot read; an *ExportfsError; a
 // *SandboxError, which can have ErrNoNamespaces in its chain; or the error of
 // ctx.
-func (s Sandbox) Prove(ctx context.Context, candidate []byte, want exports.Set, foreign []Foreign) (Proof, error) {
+func (s Sandbox) Prove(ctx context.Context, candidate []byte, want exports.Set, foreign []Foreign) (Proven, error) {
 	others := exportsFiles{Directory: map[string][]byte{}}
 	all := exportsFiles{Directory: map[string][]byte{}}
 	for _, f := range foreign {
-		if f.etcExports {
-			others.EtcExports, all.EtcExports = f.text, f.text
+		if f.EtcExports {
+			others.EtcExports, all.EtcExports = f.Text, f.Text
 			continue
 		}
 		name := baseName(f.File)
-		others.Directory[name], all.Directory[name] = f.text, f.text
+		others.Directory[name], all.Directory[name] = f.Text, f.Text
 	}
 	all.Directory[baseName(s.Own)] = candidate
 	results, err := s.run(ctx, others, all)
 	if err != nil {
-		return Proof{}, err
+		return Proven{}, err
 	}
 	baseline, err := ParseTable(results[0].Etab)
 	if err != nil {
-		return Proof{}, fmt.Errorf("the exports files of others: %w", err)
+		return Proven{}, fmt.Errorf("the exports files of others: %w", err)
 	}
-	proof := Proof{Ran: results[1].Ran}
+	var proven Proven
 	for _, g := range want.Grants() {
-		if isName(g.Client) {
-			proof.Unresolved = append(proof.Unresolved, g.Place())
+		if IsName(g.Client) {
+			proven.Unresolved = append(proven.Unresolved, g.Place())
 		}
 	}
 	var differences []string
-	if proof.Table, err = ParseTable(results[1].Etab); err != nil {
+	if proven.Table, err = ParseTable(results[1].Etab); err != nil {
 		differences = []string{err.Error()}
 	} else {
-		differences = proof.differences(want, baseline)
+		differences = proven.Table.CompareTogether(want, baseline)
 	}
 	if len(differences) == 0 {
-		return proof, nil
+		return proven, nil
 	}
 	if err := s.findRejected(ctx, want); err != nil {
-		return Proof{}, err
+		return Proven{}, err
 	}
-	return Proof{}, &MismatchError{differences, proof.Ran}
-}
-
-// differences compares the table with what is wanted and with that of the
-// foreign files alone.
-func (p Proof) differences(want exports.Set, baseline Table) []string {
-	c := comparison{table: p.Table}
-	c.indexNames()
-	for place, options := range baseline {
-		if _, ours := want.At(place); ours && p.Table[place] != "" {
-			continue // a conflict, of which the plan tells
-		}
-		c.expect(place, options)
-	}
-	for _, g := range want.Grants() {
-		if _, theirs := baseline[g.Place()]; !theirs {
-			c.expect(g.Place(), g.Options)
-		}
-	}
-	same := sameHosts(want, baseline)
-	for place := range p.Table {
-		_, ours := want.At(place)
-		if _, theirs := baseline[place]; !ours && !theirs && !same(place) {
-			c.surplus(place)
-		}
-	}
-	var texts []string
-	for _, d := range c.sorted() {
-		if d.answer == Disagrees {
-			texts = append(texts, d.text)
-		}
-	}
-	return texts
-}
-
-// sameHosts tells of places that are there because /etc/hosts gives a host name
-// of a foreign file one of our addresses: exportfs then calls both as the file
-// does that it reads first.
-func sameHosts(want exports.Set, baseline Table) func(exports.Place) bool {
-	names, namePaths, addresses := map[exports.Client]bool{}, map[string]bool{}, map[exports.Client]bool{}
-	for place := range baseline {
-		if isName(place.Client) {
-			names[place.Client] = true
-			namePaths[place.Path] = true
-		}
-	}
-	for _, g := range want.Grants() {
-		addresses[g.Client] = g.Client.Addr.IsValid()
-	}
-	return func(p exports.Place) bool {
-		return names[p.Client] || namePaths[p.Path] && addresses[p.Client]
-	}
+	return Proven{}, &MismatchError{differences, results[1].Ran}
 }
 
 // standIn is an address for documentation (RFC 5737), for lines of which only
@@ -185,14 +125,14 @@ func (s Sandbox) findRejected(ctx context.Context, want exports.Set) error {
 		if k := (kind{g.Client.Literal, g.Options}); !seen[k] {
 			seen[k] = true
 			samples = append(samples, g)
-			runs = append(runs, exportsFiles{EtcExports: []byte(grantLine(resolvable(g)))})
+			runs = append(runs, exportsFiles{EtcExports: []byte(GrantLine(resolvable(g)))})
 		}
 	}
 	if len(samples) == 0 {
 		return nil
 	}
 	control := exports.Grant{Path: "/", Client: exports.ParseClient(standIn), Options: "ro,no_subtree_check"}
-	runs = append(runs, exportsFiles{EtcExports: []byte(grantLine(control))})
+	runs = append(runs, exportsFiles{EtcExports: []byte(GrantLine(control))})
 	results, err := s.run(ctx, runs...)
 	if err != nil {
 		return err
@@ -226,7 +166,7 @@ func (s Sandbox) findRejected(ctx context.Context, want exports.Set) error {
 
 // resolvable gives a grant to a host name another client.
 func resolvable(g exports.Grant) exports.Grant {
-	if isName(g.Client) {
+	if IsName(g.Client) {
 		g.Client = exports.ParseClient(standIn)
 	}
 	return g

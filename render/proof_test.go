@@ -47,8 +47,8 @@ func needSandbox(t *testing.T, err error) {
 }
 
 func foreignFile(path, text string) Foreign {
-	f := Foreign{File: path, text: []byte(text), etcExports: path == "/etc/exports"}
-	f.Grants, f.Undecided = parseForeign(f.text)
+	f := ParseForeign(path, []byte(text))
+	f.EtcExports = path == "/etc/exports"
 	return f
 }
 
@@ -376,7 +376,7 @@ func again(t *testing.T, env string) {
 	}
 }
 
-func TestProofDifferences(t *testing.T) {
+func TestCompareTogether(t *testing.T) {
 	t.Parallel()
 	want := set(t, "/srv/a 10.0.0.1(rw)", "/srv/a 10.0.0.2(rw)")
 	full := Table{place(t, "/srv/a 10.0.0.1"): "rw", place(t, "/srv/a 10.0.0.2"): "rw"}
@@ -409,7 +409,7 @@ func TestProofDifferences(t *testing.T) {
 		{"the world beside a host of theirs", with(full, "/f host=ro", "/f *=ro"), Table{place(t, "/f host"): "ro"}, []string{"/f for * is there and no exports file asks for it"}},
 	}
 	for _, test := range tests {
-		got := Proof{Table: test.table}.differences(want, test.baseline)
+		got := test.table.CompareTogether(want, test.baseline)
 		if diff := cmp.Diff(test.differences, got); diff != "" {
 			t.Errorf("%s: %s", test.name, diff)
 		}

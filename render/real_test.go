@@ -61,7 +61,7 @@ func TestRealSets(t *testing.T) {
 		}
 		for _, g := range want.Grants() {
 			have, ok := proof.Table[g.Place()]
-			if !ok && !isName(g.Client) || ok && compareOptions(g.Options, have) != Agrees {
+			if !ok && !IsName(g.Client) || ok && compareOptions(g.Options, have) != Agrees {
 				rt.Fatalf("%s is %q\n%s", g.Options, have, text)
 			}
 		}

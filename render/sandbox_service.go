@@ -24,7 +24,7 @@ type ProofServiceError struct {
 
 func (e *ProofServiceError) Error() string {
 	return fmt.Sprintf("no proof from the service at %s: %s: nothing was changed; see \"systemctl status nfs-exportd-proof.socket\" and \"journalctl -u 'nfs-exportd-proof@*'\"",
-		quotePath(e.Socket), e.Err)
+		QuotePath(e.Socket), e.Err)
 }
 
 func (e *ProofServiceError) Unwrap() error { return e.Err }

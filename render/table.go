@@ -2,9 +2,7 @@ package render
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -26,7 +24,7 @@ type TableError struct {
 func (e *TableError) Error() string {
 	path := "the active table"
 	if e.Path != "" {
-		path += " " + quotePath(e.Path)
+		path += " " + QuotePath(e.Path)
 	}
 	return fmt.Sprintf("%s, line %d: %s: run \"exportfs -ra\" and look at it again", path, e.Line, e.Problem)
 }
@@ -43,7 +41,7 @@ func ParseTable(text []byte) (Table, error) {
 			problem = "a second entry for a client on a path"
 		}
 		if problem != "" {
-			return nil, &TableError{Line: number, Problem: problem + ": " + quote(line)}
+			return nil, &TableError{Line: number, Problem: problem + ": " + Quote(line)}
 		}
 		table[place] = options
 	}
@@ -101,24 +99,6 @@ func octal(s string) (byte, bool) {
 		}
 	}
 	return (s[1]-'0')<<6 | (s[2]-'0')<<3 | (s[3] - '0'), true
-}
-
-// ReadTable reads the active table of this host. One that does not exist is
-// empty. It gives a *TableError or a *FileError.
-func ReadTable(path string) (Table, error) {
-	text, _, err := readRegular(path, true)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Table{}, nil
-	}
-	if err != nil {
-		return nil, &FileError{path, "read", err}
-	}
-	table, err := ParseTable(text)
-	var problem *TableError
-	if errors.As(err, &problem) {
-		problem.Path = path
-	}
-	return table, err
 }
 
 // Places are those of the table, in the order of an exports file.

@@ -50,7 +50,7 @@ type UnsafeError struct {
 
 func (e *UnsafeError) Error() string {
 	return fmt.Sprintf("%s %s must not be written to an exports file: %s; this is a bug in nfs-exportd: nothing was written, please report it",
-		e.Field, quote(e.Value), e.Reason)
+		e.Field, Quote(e.Value), e.Reason)
 }
 
 // Marshal gives the exports file of a set: ASCII, always the same for the same
@@ -125,7 +125,7 @@ func plainID(id string) bool {
 	return id != ""
 }
 
-func grantLine(g exports.Grant) string { return string(appendLine(nil, g)) }
+func GrantLine(g exports.Grant) string { return string(appendLine(nil, g)) }
 
 func appendLine(to []byte, g exports.Grant) []byte {
 	to = append(to, escapePath(g.Path)...)
@@ -159,6 +159,10 @@ func unescapePath(path string) string {
 	}
 	return pathUnescaper.Replace(path)
 }
+
+// CheckSafe returns an *UnsafeError for a grant whose line exportfs could read
+// as something else.
+func CheckSafe(g exports.Grant) error { return new(safety).safe(g) }
 
 // safety checks one grant after the other. What is as in the one before is not
 // looked at again, as thousands of lines have the same path and options.
@@ -256,15 +260,4 @@ func clean(path string) bool {
 		}
 	}
 	return true
-}
-
-// maxQuoted bounds what error messages show of a text that others chose.
-const maxQuoted = 200
-
-// quote makes a text fit for a terminal.
-func quote(s string) string {
-	if len(s) > maxQuoted {
-		return strconv.QuoteToASCII(s[:maxQuoted]) + "..."
-	}
-	return strconv.QuoteToASCII(s)
 }
