@@ -34,6 +34,7 @@ import (
 	"nfs-exportd/exports"
 	"nfs-exportd/keystone"
 	"nfs-exportd/render"
+	renderdisk "nfs-exportd/render/disk"
 )
 
 // version is set by the linker in packages; otherwise the build information
@@ -203,7 +204,7 @@ func exitStatus(ctx context.Context, err error) int {
 
 		{isChanged, exitTemporary},
 		{is[*render.LockedError], exitTemporary},
-		{is[*render.FileError], exitCannotWrite},
+		{is[*renderdisk.Error], exitCannotWrite},
 		{is[*outputError], exitCannotWrite},
 
 		{is[*keystone.UntrustedError], exitUntrusted},

@@ -35,7 +35,8 @@ var laws = map[string]law{
 	"keystone":                        {siblings: []string{"exports"}, testSiblings: []string{"keystone/keystonetest"}},
 	"keystone/keystonetest":           {},
 	"keystone/keystonetest/testcloud": {siblings: []string{"keystone/keystonetest"}, command: true},
-	"render":                          {siblings: []string{"exports"}},
+	"render":                          {siblings: []string{"exports", "render/disk"}},
+	"render/disk":                     {},
 }
 
 // pureImports is what a pure package may import: of the standard library what

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/render/disk"
 )
 
 // Adopted is an exports file of the program that this one replaces: one file
@@ -48,14 +49,14 @@ func (e *AdoptError) Error() string {
 // ReadAdopted reads a file to be adopted: lines of PATH -OPTIONS CLIENT..., or
 // of PATH CLIENT(OPTIONS)... as public entries have them. It gives an
 // *AdoptError if exportfs would understand more than this in it, and a
-// *FileError.
+// *disk.Error.
 func ReadAdopted(path string) (Adopted, error) {
 	snapshot, err := File{path}.Load()
 	if err != nil {
 		return Adopted{}, err
 	}
 	if !snapshot.Exists {
-		return Adopted{}, &FileError{path, opAdopt, fs.ErrNotExist}
+		return Adopted{}, disk.NewError(path, disk.OpAdopt, fs.ErrNotExist)
 	}
 	owner, problem := adoptedOwner(filepath.Base(path))
 	if problem != "" {
@@ -122,7 +123,7 @@ func (a Adopted) moveAside() error {
 		return fmt.Errorf("cannot adopt %s: %w: see who else writes to it, and run again", QuotePath(a.Path), ErrChanged)
 	}
 	if _, err := os.Lstat(a.aside()); !errors.Is(err, fs.ErrNotExist) {
-		return &FileError{a.aside(), "rename the adopted file to", fs.ErrExist}
+		return disk.NewError(a.aside(), "rename the adopted file to", fs.ErrExist)
 	}
 	return a.rename(a.Path, a.aside())
 }
@@ -138,7 +139,7 @@ func moveBack(adopted []Adopted) error {
 
 func (a Adopted) rename(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
-		return &FileError{from, "rename", err}
+		return disk.NewError(from, "rename", err)
 	}
 	return File{a.Path}.syncDir()
 }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/render/disk"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,36 +17,36 @@ import (
 // CheckRoom refuses to let exportfs write a table that it cannot write: without
 // the right to it exportfs fails only after the exports file is written, and
 // without room it puts a table cut short in the place of the old one and reports
-// success (xtab_write in nfs-utils' support/export/xtab.c). It gives a *FileError.
+// success (xtab_write in nfs-utils' support/export/xtab.c). It gives a *disk.Error.
 func (c Change) CheckRoom() error {
 	etab := c.Exportfs.Etab
 	dir := filepath.Dir(etab)
-	if err := replaceable(etab); err != nil {
-		return &FileError{etab, "let exportfs write", err}
+	if err := disk.Replaceable(etab); err != nil {
+		return disk.NewError(etab, "let exportfs write", err)
 	}
 	for _, name := range []string{filepath.Join(dir, "."+filepath.Base(etab)+".lock"), etab + ".tmp"} {
 		if err := unix.Access(name, unix.W_OK); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return &FileError{name, "let exportfs write", err}
+			return disk.NewError(name, "let exportfs write", err)
 		}
 	}
 	var stat syscall.Statfs_t
 	if err := syscall.Statfs(dir, &stat); err != nil {
-		return &FileError{etab, "look for room for", err}
+		return disk.NewError(etab, "look for room for", err)
 	}
 	// exportfs runs as root, who may use the reserve.
 	free, need := stat.Bfree*uint64(stat.Bsize), 2*c.tableSize()+2*uint64(stat.Bsize)
 	if free < need {
-		return &FileError{etab, "let exportfs write", fmt.Errorf("%d bytes are free and %d needed: %w", free, need, syscall.ENOSPC)}
+		return disk.NewError(etab, "let exportfs write", fmt.Errorf("%d bytes are free and %d needed: %w", free, need, syscall.ENOSPC))
 	}
 	return nil
 }
 
 // CheckFIFOs refuses to run exportfs where it would wait for ever, with its own
-// lock held. It gives a *FileError.
+// lock held. It gives a *disk.Error.
 func CheckFIFOs(foreign []Foreign) error {
 	for _, f := range foreign {
 		if info, err := os.Stat(f.File); err == nil && info.Mode()&fs.ModeNamedPipe != 0 {
-			return &FileError{f.File, "let exportfs read", errFIFO}
+			return disk.NewError(f.File, "let exportfs read", disk.ErrFIFO)
 		}
 	}
 	return nil

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"nfs-exportd/render/disk"
 )
 
 // Exportfs is the host's exportfs(8).
@@ -99,16 +101,16 @@ func (e *ExportfsError) Error() string {
 		}
 		return fmt.Sprintf("%s did not come to an end in time and was killed%s: see whether another exportfs hangs, or a host name in an exports file does not resolve", QuotePath(e.Path), said)
 	case errors.Is(e.Err, exec.ErrNotFound), errors.Is(e.Err, syscall.ENOENT):
-		return fmt.Sprintf("cannot run %s: %s: install the NFS server's tools (Debian: nfs-kernel-server), or name the program with --exportfs", QuotePath(e.Path), bare(e.Err))
+		return fmt.Sprintf("cannot run %s: %s: install the NFS server's tools (Debian: nfs-kernel-server), or name the program with --exportfs", QuotePath(e.Path), disk.Bare(e.Err))
 	}
 	next := "see that it is a program that this user may run"
 	switch {
 	case errors.Is(e.Err, syscall.EMFILE), errors.Is(e.Err, syscall.ENFILE):
-		next = moreFiles
+		next = disk.AdviceOpenFiles
 	case errors.Is(e.Err, syscall.EAGAIN), errors.Is(e.Err, syscall.ENOMEM):
 		next = "see whether memory is short, or the number of processes limited, and run again"
 	}
-	return fmt.Sprintf("cannot run %s: %s: %s", QuotePath(e.Path), bare(e.Err), next)
+	return fmt.Sprintf("cannot run %s: %s: %s", QuotePath(e.Path), disk.Bare(e.Err), next)
 }
 
 // Reload has exportfs read all exports files and write the active table anew

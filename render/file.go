@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"nfs-exportd/render/disk"
+
 	"github.com/gofrs/flock"
 	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
@@ -58,7 +60,7 @@ func (e *LockedError) Error() string {
 // Lock takes the lock of the file and gives a function that releases it. It
 // waits for a run that has it, but not longer than timeout; 0 is not at all.
 // With the lock it removes what killed runs left behind. It gives a
-// *LockedError, a *FileError, or the error of ctx.
+// *LockedError, a *disk.Error, or the error of ctx.
 func (f File) Lock(ctx context.Context, timeout time.Duration) (release func() error, err error) {
 	path := f.hidden() + ".lock"
 	// Without these flags a symbolic link or FIFO of that name would be
@@ -78,7 +80,7 @@ func (f File) Lock(ctx context.Context, timeout time.Duration) (release func() e
 	case ctx.Err() != nil:
 		return nil, errors.Join(fmt.Errorf("waiting for the lock %s: %w: %w", path, ctx.Err(), context.Cause(ctx)), lock.Close())
 	case err != nil:
-		return nil, &FileError{path, "lock", err}
+		return nil, disk.NewError(path, "lock", err)
 	case !locked:
 		return nil, &LockedError{path, timeout}
 	}
@@ -100,7 +102,7 @@ func (f File) clean() error {
 	temporary := regexp.MustCompile(`^` + regexp.QuoteMeta(filepath.Base(f.hidden())) + `[0-9]{1,19}$`)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return &FileError{dir, "list", err}
+		return disk.NewError(dir, "list", err)
 	}
 	for _, entry := range entries {
 		if !entry.Type().IsRegular() || !temporary.MatchString(entry.Name()) {
@@ -108,21 +110,21 @@ func (f File) clean() error {
 		}
 		path := filepath.Join(dir, entry.Name())
 		if err := os.Remove(path); err != nil {
-			return &FileError{path, "remove", err}
+			return disk.NewError(path, "remove", err)
 		}
 	}
 	return nil
 }
 
 // Load reads the file. One that does not exist is not an error. It gives a
-// *FileError, also for anything but a regular file.
+// *disk.Error, also for anything but a regular file.
 func (f File) Load() (Snapshot, error) {
-	text, info, err := readRegular(f.Path, false)
+	text, info, err := disk.Read(f.Path, false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Snapshot{}, nil
 	}
 	if err != nil {
-		return Snapshot{}, &FileError{f.Path, "read", err}
+		return Snapshot{}, disk.NewError(f.Path, "read", err)
 	}
 	return Snapshot{Text: text, Exists: true, info: info}, nil
 }
@@ -141,17 +143,17 @@ func (s Snapshot) same(t Snapshot) bool {
 }
 
 // Writable tells whether the file could be replaced, as far as that can be known
-// without writing. It gives a *FileError.
+// without writing. It gives a *disk.Error.
 func (f File) Writable() error {
-	if err := replaceable(f.Path); err != nil {
-		return &FileError{f.Path, "write", err}
+	if err := disk.Replaceable(f.Path); err != nil {
+		return disk.NewError(f.Path, "write", err)
 	}
 	var stat unix.Statfs_t
 	if err := unix.Statfs(filepath.Dir(f.Path), &stat); err != nil {
-		return &FileError{f.Path, "look for room for", err}
+		return disk.NewError(f.Path, "look for room for", err)
 	}
 	if stat.Blocks > 0 && stat.Bfree == 0 {
-		return &FileError{f.Path, "write", syscall.ENOSPC}
+		return disk.NewError(f.Path, "write", syscall.ENOSPC)
 	}
 	return nil
 }
@@ -160,7 +162,7 @@ func (f File) Writable() error {
 // its mode and owner: whoever reads the file, after a crash as well, sees either
 // the old text or the new one. The lock must be held. It gives an error with
 // ErrChanged in its chain if the file is not as in the snapshot any more, or a
-// *FileError; the file is then as it was.
+// *disk.Error; the file is then as it was.
 func (f File) Replace(old Snapshot, text []byte) error {
 	if err := f.write(text, old, true); err != nil {
 		return err
@@ -172,11 +174,11 @@ func (f File) Replace(old Snapshot, text []byte) error {
 }
 
 // Restore makes the file as it is in the snapshot, whatever it is now. It gives
-// a *FileError.
+// a *disk.Error.
 func (f File) Restore(old Snapshot) error {
 	if !old.Exists {
 		if err := os.Remove(f.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return &FileError{f.Path, "remove", err}
+			return disk.NewError(f.Path, "remove", err)
 		}
 	} else if err := f.write(old.Text, old, false); err != nil {
 		return err
@@ -194,26 +196,26 @@ func (f File) write(text []byte, old Snapshot, check bool) (err error) {
 	pending, err := renameio.NewPendingFile(f.Path,
 		renameio.WithTempDir(filepath.Dir(f.Path)), renameio.WithStaticPermissions(mode))
 	if err != nil {
-		return &FileError{f.Path, "write", err}
+		return disk.NewError(f.Path, "write", err)
 	}
 	defer func() {
 		if failed := pending.Cleanup(); failed != nil && err == nil {
-			err = &FileError{f.Path, "write", failed}
+			err = disk.NewError(f.Path, "write", failed)
 		}
 	}()
 	if old.Exists {
 		if err := sameOwner(pending.File, old.info); err != nil {
-			return &FileError{f.Path, "keep the owner of", err}
+			return disk.NewError(f.Path, "keep the owner of", err)
 		}
 	}
 	if _, err := pending.Write(text); err != nil {
-		return &FileError{f.Path, "write", err}
+		return disk.NewError(f.Path, "write", err)
 	}
 	if check {
 		// It can take seconds, in which the file should not change after it was
 		// looked at.
 		if err := pending.Sync(); err != nil {
-			return &FileError{f.Path, "write", err}
+			return disk.NewError(f.Path, "write", err)
 		}
 		now, err := f.Load()
 		if err != nil {
@@ -224,7 +226,7 @@ func (f File) write(text []byte, old Snapshot, check bool) (err error) {
 		}
 	}
 	if err := pending.CloseAtomicallyReplace(); err != nil {
-		return &FileError{f.Path, "write", err}
+		return disk.NewError(f.Path, "write", err)
 	}
 	return nil
 }
@@ -251,11 +253,11 @@ func (f File) syncDir() error {
 	path := filepath.Dir(f.Path)
 	dir, err := os.Open(path)
 	if err != nil {
-		return &FileError{path, "open", err}
+		return disk.NewError(path, "open", err)
 	}
 	defer func() { _ = dir.Close() }() // nothing was written to it
 	if err := dir.Sync(); err != nil {
-		return &FileError{path, "sync", err}
+		return disk.NewError(path, "sync", err)
 	}
 	return nil
 }

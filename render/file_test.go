@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"nfs-exportd/render/disk"
 )
 
 // writerEnv makes the test program a writer that TestKilledWriter kills.
@@ -228,13 +230,13 @@ func TestNotRegular(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := f.Load()
-			var failure *FileError
-			if !errors.As(err, &failure) || !errors.Is(err, errNotRegular) {
+			var failure *disk.Error
+			if !errors.As(err, &failure) || !errors.Is(err, disk.ErrNotRegular) {
 				t.Errorf("error %v", err)
 			}
 		})
 	}
-	if _, err := (File{"/dev/zero"}).Load(); !errors.Is(err, errNotRegular) {
+	if _, err := (File{"/dev/zero"}).Load(); !errors.Is(err, disk.ErrNotRegular) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -243,39 +245,11 @@ func TestLoadBounded(t *testing.T) {
 	t.Parallel()
 	f := File{filepath.Join(t.TempDir(), "huge")}
 	write(t, f.Path, "", 0o644)
-	if err := os.Truncate(f.Path, maxFile+1); err != nil {
+	if err := os.Truncate(f.Path, disk.MaxFile+1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Load(); !errors.Is(err, errTooLarge) {
+	if _, err := f.Load(); !errors.Is(err, disk.ErrTooLarge) {
 		t.Errorf("error %v", err)
-	}
-}
-
-// Each message must say what a person can do about it.
-func TestFileErrorNext(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		err  error
-		want string
-	}{
-		{syscall.ENOSPC, "cannot write /etc/exports.d/x: no space left on device: make room on the file system of /etc/exports.d and run again"},
-		{syscall.EDQUOT, "cannot write /etc/exports.d/x: disk quota exceeded: make room on the file system of /etc/exports.d and run again"},
-		{syscall.EROFS, "cannot write /etc/exports.d/x: read-only file system: make the file system of /etc/exports.d writable (the kernel log may tell why it is not; for a service of systemd, see ReadWritePaths=) and run again"},
-		{syscall.EACCES, "cannot write /etc/exports.d/x: permission denied: run as root, or give this user the right to it in /etc/exports.d"},
-		{&fs.PathError{Op: "open", Path: "y", Err: syscall.ENOENT}, "cannot write /etc/exports.d/x: no such file or directory: create the directory /etc/exports.d"},
-		{&os.LinkError{Op: "rename", Err: syscall.EIO}, "cannot write /etc/exports.d/x: input/output error: look at /etc/exports.d and run again"},
-		{errNotRegular, "cannot write /etc/exports.d/x: it is not a regular file: see what it is, move it away, and run again"},
-		{syscall.EPERM, "cannot write /etc/exports.d/x: operation not permitted: run as root; if this is root, see with lsattr whether it or /etc/exports.d is immutable or append-only"},
-		{syscall.EFBIG, "cannot write /etc/exports.d/x: file too large: raise the limit for the size of a file (ulimit -f, in systemd LimitFSIZE=) and run again"},
-		{syscall.EMFILE, "cannot write /etc/exports.d/x: too many open files: raise the limit for open files (ulimit -n, in systemd LimitNOFILE=) and run again"},
-		{syscall.ENOTDIR, "cannot write /etc/exports.d/x: not a directory: see what is in the place of the directory /etc/exports.d"},
-		{syscall.ELOOP, "cannot write /etc/exports.d/x: too many levels of symbolic links: see what it is, move it away, and run again"},
-	}
-	for _, test := range tests {
-		err := &FileError{"/etc/exports.d/x", "write", test.err}
-		if got := err.Error(); got != test.want {
-			t.Errorf("got  %s\nwant %s", got, test.want)
-		}
 	}
 }
 
@@ -287,7 +261,7 @@ func TestNoDirectory(t *testing.T) {
 		"Replace": f.Replace(old, nil),
 		"Lock":    second(f.Lock(t.Context(), 0)),
 	} {
-		var failure *FileError
+		var failure *disk.Error
 		if !errors.As(err, &failure) || !strings.HasSuffix(err.Error(), "create the directory "+filepath.Dir(f.Path)) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -344,7 +318,7 @@ func TestNoRights(t *testing.T) {
 		"Replace": f.Replace(old, []byte("new\n")),
 		"Lock":    second(f.Lock(t.Context(), 0)),
 	} {
-		var failure *FileError
+		var failure *disk.Error
 		if !errors.As(err, &failure) || !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -423,7 +397,7 @@ func TestLockTraps(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := (File{filepath.Join(dir, "nfs.exports")}).Lock(t.Context(), 0)
-			var failure *FileError
+			var failure *disk.Error
 			if !errors.As(err, &failure) {
 				t.Errorf("error %v", err)
 			}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"nfs-exportd/render/disk"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -231,7 +233,7 @@ func TestReadForeignNothing(t *testing.T) {
 		t.Errorf("%v, %v", foreign, err)
 	}
 	write(t, filepath.Join(dir, "file"), "", 0o644)
-	var failure *FileError
+	var failure *disk.Error
 	if _, err := ReadForeign(filepath.Join(dir, "exports"), filepath.Join(dir, "file", "nfs.exports"), nil); !errors.As(err, &failure) {
 		t.Errorf("error %v", err)
 	}

@@ -38,7 +38,7 @@ type Outcome struct {
 // counts as a failure. The lock must be held.
 //
 // ctx can stop it before the first write and not later. It gives the error of
-// ctx; ErrChanged, a *FileError, or an *ExportfsError for a program that cannot
+// ctx; ErrChanged, a *disk.Error, or an *ExportfsError for a program that cannot
 // be run, all with nothing changed; or an *ActivationError.
 func Install(ctx context.Context, c Change) (Outcome, error) {
 	if err := ctx.Err(); err != nil {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/render/disk"
 )
 
 const options = "(rw,nohide,no_subtree_check,async,no_root_squash)"
@@ -314,7 +315,7 @@ func TestInstallRefuses(t *testing.T) {
 }
 
 func isFileError(err error) bool {
-	var failure *FileError
+	var failure *disk.Error
 	return errors.As(err, &failure)
 }
 

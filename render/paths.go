@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+
+	"nfs-exportd/render/disk"
 )
 
 // PathProblem is what is wrong with an exported directory.
@@ -42,7 +44,7 @@ func checkPath(path string) (fatal bool, problem string) {
 		case errors.Is(err, fs.ErrNotExist):
 			return false, "it does not exist: create the directory, or mount its file system"
 		case err != nil:
-			return false, fmt.Sprintf("it cannot be looked at (%s): see that it is a directory; exportfs will look as root", bare(err))
+			return false, fmt.Sprintf("it cannot be looked at (%s): see that it is a directory; exportfs will look as root", disk.Bare(err))
 		case info.Mode()&fs.ModeSymlink != 0:
 			return true, fmt.Sprintf("%s is a symbolic link: name the directory that is meant in the configuration", QuotePath(at))
 		case !info.IsDir():

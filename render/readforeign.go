@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"nfs-exportd/render/disk"
 )
 
 // exportsSuffix is what exportfs(8) wants of a name in /etc/exports.d.
@@ -16,13 +18,13 @@ const exportsSuffix = ".exports"
 // ReadForeign reads etcExports, which is /etc/exports, and the other files of
 // the directory of own, which is /etc/exports.d, in the order in which exportfs
 // reads them. Adopted files are left out. What cannot be read is Undecided in
-// the result. It gives a *FileError if the directory cannot be listed; one that
+// the result. It gives a *disk.Error if the directory cannot be listed; one that
 // does not exist is empty.
 func ReadForeign(etcExports, own string, adopted []Adopted) ([]Foreign, error) {
 	dir := filepath.Dir(own)
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, &FileError{dir, "list", err}
+		return nil, disk.NewError(dir, "list", err)
 	}
 	moved := map[string]bool{} // names in dir that go when they are adopted
 	for _, a := range adopted {
@@ -75,17 +77,17 @@ func sameDir(a, b string) bool {
 // readForeign adds the file at path, if there is one.
 func readForeign(foreign []Foreign, path string, first bool) []Foreign {
 	f := Foreign{File: path}
-	text, _, err := readRegular(path, true)
+	text, _, err := disk.Read(path, true)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if _, err := os.Lstat(path); err != nil {
 			return foreign
 		}
 		f.Undecided = []Line{{Problem: "a symbolic link that leads nowhere"}}
-	case errors.Is(err, errNotRegular) && isDir(path):
+	case errors.Is(err, disk.ErrNotRegular) && isDir(path):
 		return foreign
 	case err != nil:
-		f.Undecided = []Line{{Problem: fmt.Sprintf("cannot be read: %s", bare(err))}}
+		f.Undecided = []Line{{Problem: fmt.Sprintf("cannot be read: %s", disk.Bare(err))}}
 	default:
 		f = ParseForeign(path, text)
 		resolvePaths(f.Grants)

@@ -3,17 +3,19 @@ package render
 import (
 	"errors"
 	"io/fs"
+
+	"nfs-exportd/render/disk"
 )
 
 // ReadTable reads the active table of this host. One that does not exist is
-// empty. It gives a *TableError or a *FileError.
+// empty. It gives a *TableError or a *disk.Error.
 func ReadTable(path string) (Table, error) {
-	text, _, err := readRegular(path, true)
+	text, _, err := disk.Read(path, true)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Table{}, nil
 	}
 	if err != nil {
-		return nil, &FileError{path, "read", err}
+		return nil, disk.NewError(path, "read", err)
 	}
 	table, err := ParseTable(text)
 	var problem *TableError

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"nfs-exportd/render/disk"
 )
 
 // The first argument with which this program is started to do a part of a proof,
@@ -70,7 +72,7 @@ func (e *SandboxError) Error() string {
 	if errors.Is(e, ErrNoNamespaces) {
 		next = "allow user namespaces to this user (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns; systemd: RestrictNamespaces=) or run as root"
 	}
-	return fmt.Sprintf("no sandbox for exportfs: cannot %s: %s: %s", e.Step, bare(e.Err), next)
+	return fmt.Sprintf("no sandbox for exportfs: cannot %s: %s: %s", e.Step, disk.Bare(e.Err), next)
 }
 
 func (e *SandboxError) Unwrap() error { return e.Err }

@@ -9,6 +9,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"nfs-exportd/render/disk"
 )
 
 // To make a sandbox takes rights that a process had better not have while it
@@ -37,7 +39,7 @@ func (s Sandbox) service(ctx context.Context, request sandboxRequest) ([]byte, e
 	var op *net.OpError
 	switch {
 	case errors.As(err, &op):
-		err = bare(op.Err)
+		err = disk.Bare(op.Err)
 	case err == nil && !json.Valid(output):
 		err = errNoAnswer
 	}

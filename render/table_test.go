@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/render/disk"
 )
 
 // sys is what exportfs 2.6.2 makes of rw,nohide,no_subtree_check,async,no_root_squash.
@@ -94,14 +95,14 @@ func TestReadTable(t *testing.T) {
 	if !errors.As(err, &problem) || problem.Path != etab || problem.Line != 1 {
 		t.Errorf("error %v", err)
 	}
-	var failure *FileError
+	var failure *disk.Error
 	if _, err := ReadTable(dir); !errors.As(err, &failure) {
 		t.Errorf("a directory: %v", err)
 	}
-	if err := os.Truncate(etab, maxFile+1); err != nil {
+	if err := os.Truncate(etab, disk.MaxFile+1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ReadTable(etab); !errors.Is(err, errTooLarge) {
+	if _, err := ReadTable(etab); !errors.Is(err, disk.ErrTooLarge) {
 		t.Errorf("huge: %v", err)
 	}
 }
