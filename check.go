@@ -16,6 +16,7 @@ import (
 	"nfs-exportd/exports"
 	"nfs-exportd/keystone"
 	"nfs-exportd/render"
+	"nfs-exportd/render/install"
 )
 
 // checkup goes through everything that a run depends on, in an order in which
@@ -450,11 +451,11 @@ func (k *checkup) checkFile() (string, error) {
 
 // checkDisk looks whether the exports file and the active table could be written.
 func (k *checkup) checkDisk() (string, error) {
-	change := render.Change{
+	job := install.Job{
 		Want: k.o.plan.Today, Foreign: k.o.foreign,
 		Exportfs: k.exportfs(k.settings),
 	}
-	if err := errors.Join((render.File{Path: k.o.path}).Writable(), change.CheckRoom()); err != nil {
+	if err := errors.Join((install.File{Path: k.o.path}).Writable(), job.CheckRoom()); err != nil {
 		return "", err
 	}
 	return "there is room for the exports file and the active table", nil

@@ -35,6 +35,7 @@ import (
 	"nfs-exportd/keystone"
 	"nfs-exportd/render"
 	renderdisk "nfs-exportd/render/disk"
+	"nfs-exportd/render/install"
 )
 
 // version is set by the linker in packages; otherwise the build information
@@ -197,13 +198,13 @@ func exitStatus(ctx context.Context, err error) int {
 
 		// A failed installation carries what failed in it: its own status
 		// comes first.
-		{is[*render.ActivationError], exitExportfs},
+		{is[*install.ActivationError], exitExportfs},
 		{is[*render.ExportfsError], exitExportfs},
 		{is[*render.ProofServiceError], exitExportfs},
 		{is[*render.TableError], exitExportfs},
 
 		{isChanged, exitTemporary},
-		{is[*render.LockedError], exitTemporary},
+		{is[*install.LockedError], exitTemporary},
 		{is[*renderdisk.Error], exitCannotWrite},
 		{is[*outputError], exitCannotWrite},
 
@@ -214,7 +215,7 @@ func exitStatus(ctx context.Context, err error) int {
 
 		{is[*configError], exitConfiguration},
 		{is[*keystone.CredentialsError], exitConfiguration},
-		{is[*render.AdoptError], exitConfiguration},
+		{is[*install.AdoptError], exitConfiguration},
 		{is[*render.PathProblem], exitConfiguration},
 		{is[*render.RejectedError], exitConfiguration},
 	} {
@@ -230,7 +231,7 @@ func is[E error](err error) bool {
 	return ok
 }
 
-func isChanged(err error) bool { return errors.Is(err, render.ErrChanged) }
+func isChanged(err error) bool { return errors.Is(err, install.ErrChanged) }
 
 // errChanges has no text: it is the answer of "plan --detailed-exitcode".
 var errChanges = errors.New("there are changes")
@@ -482,7 +483,7 @@ func (a *app) settings(c *cli.Context) (settings, error) {
 		}
 		s.serveAs = append(s.serveAs, name)
 	}
-	if (render.File{Path: s.exportsFile}).Ignored() {
+	if render.Ignores(s.exportsFile) {
 		return settings{}, &usageError{fmt.Errorf("--%s: exportfs does not read a file of the name %q: it must end in .exports, and not begin with a dot", flagExportsFile, s.exportsFile)}
 	}
 	if s.timeout <= 0 {

@@ -13,12 +13,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"nfs-exportd/render/install"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"github.com/urfave/cli/v2"
-
-	"nfs-exportd/render"
 )
 
 const (
@@ -53,7 +53,7 @@ const (
 // metrics is what a run of apply tells node_exporter. The methods that note
 // something do nothing on nil, which is what a run has that is to tell nothing.
 type metrics struct {
-	file render.File
+	file install.File
 	now  func() time.Time
 
 	begin time.Time
@@ -80,7 +80,7 @@ func (a *app) measure(c *cli.Context) error {
 	}
 	begin := a.now()
 	a.metrics = &metrics{
-		file: render.File{Path: filepath.Clean(path)}, now: a.now,
+		file: install.File{Path: filepath.Clean(path)}, now: a.now,
 		begin: begin, phase: phaseConfiguration, since: begin, took: map[string]time.Duration{},
 	}
 	return nil
@@ -207,7 +207,7 @@ func (m *metrics) write(status int) (doubt, err error) {
 		// Two runs can end at once: one that fails early, or finds the lock
 		// taken, has no lock. The later one must not lose the other's success.
 		err = m.file.Replace(old, text)
-		if err == nil || !errors.Is(err, render.ErrChanged) || try == metricsTries {
+		if err == nil || !errors.Is(err, install.ErrChanged) || try == metricsTries {
 			return doubt, err
 		}
 	}

@@ -20,7 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"nfs-exportd/keystone/keystonetest"
-	"nfs-exportd/render"
+	"nfs-exportd/render/install"
 )
 
 var metricsNoon = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC) // 1893499200
@@ -192,7 +192,7 @@ func TestMetricsOfTwoRuns(t *testing.T) {
 	}
 	write(keptText("1", "1"))
 	reads := 0
-	m := &metrics{file: render.File{Path: path}, begin: metricsNoon, took: map[string]time.Duration{}}
+	m := &metrics{file: install.File{Path: path}, begin: metricsNoon, took: map[string]time.Duration{}}
 	m.now = func() time.Time {
 		if reads++; reads == 2 { // 1 ends the phase, 2 is for what was read
 			write(keptText("1893499000", "9"))
@@ -243,7 +243,7 @@ func TestMetricsOfEveryEnd(t *testing.T) {
 		{"an error without a status", t.Context(), func() ([]netip.Addr, error) { return nil, errors.New("made by the test") }, false, exitBug},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			file := render.File{Path: filepath.Join(dir, "nfs-exportd.exports")}
+			file := install.File{Path: filepath.Join(dir, "nfs-exportd.exports")}
 			if test.lock {
 				release, err := file.Lock(t.Context(), 0)
 				if err != nil {

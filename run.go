@@ -21,6 +21,7 @@ import (
 	"nfs-exportd/exports"
 	"nfs-exportd/keystone"
 	"nfs-exportd/render"
+	"nfs-exportd/render/install"
 )
 
 // settings are the flags.
@@ -56,13 +57,13 @@ type outcome struct {
 
 	plan      exports.Plan
 	limits    exports.Limits
-	old       render.Snapshot
+	old       install.Snapshot
 	parsed    render.Parsed
 	text      []byte
 	id        string
 	foreign   []render.Foreign
 	conflicts []render.Conflict
-	adopted   []render.Adopted
+	adopted   []install.Adopted
 	proof     *render.Proven
 	// table tells how the active table compares with the new text; nil if
 	// nobody looked.
@@ -154,7 +155,7 @@ func (a *app) compute(ctx context.Context, s settings) (_ *outcome, err error) {
 	a.metrics.enter(phaseLock)
 	if s.lock {
 		var release func() error
-		release, err = render.File{Path: s.exportsFile}.Lock(ctx, s.lockTimeout)
+		release, err = install.File{Path: s.exportsFile}.Lock(ctx, s.lockTimeout)
 		if err != nil {
 			return nil, err
 		}
@@ -295,7 +296,7 @@ func (a *app) countHeld(s settings, o *outcome) {
 // of others.
 func (o *outcome) readFiles(s settings) error {
 	var err error
-	if o.old, err = (render.File{Path: s.exportsFile}).Load(); err != nil {
+	if o.old, err = (install.File{Path: s.exportsFile}).Load(); err != nil {
 		return err
 	}
 	o.parsed = render.Parse(o.old.Text)
@@ -309,7 +310,7 @@ func (o *outcome) readFiles(s settings) error {
 			}
 			given[whole] = true
 		}
-		adopted, err := render.ReadAdopted(path)
+		adopted, err := install.ReadAdopted(path)
 		if err != nil {
 			return err
 		}
@@ -319,7 +320,7 @@ func (o *outcome) readFiles(s settings) error {
 	if len(o.adopted) > 0 {
 		o.plan.Today = exports.NewSet(today)
 	}
-	o.foreign, err = render.ReadForeign(s.etcExports(), s.exportsFile, o.adopted)
+	o.foreign, err = render.ReadForeign(s.etcExports(), s.exportsFile, s.adopt)
 	return err
 }
 
@@ -578,10 +579,10 @@ func (o *outcome) approved(id, command string) error {
 
 // install carries out the plan.
 func (a *app) install(ctx context.Context, s settings, o *outcome) error {
-	file := render.File{Path: s.exportsFile}
-	foreign, err := render.ReadForeign(s.etcExports(), s.exportsFile, o.adopted)
+	file := install.File{Path: s.exportsFile}
+	foreign, err := render.ReadForeign(s.etcExports(), s.exportsFile, s.adopt)
 	if err == nil {
-		err = render.Unchanged(o.foreign, foreign)
+		err = install.Unchanged(o.foreign, foreign)
 	}
 	if err != nil {
 		return err
@@ -593,7 +594,7 @@ func (a *app) install(ctx context.Context, s settings, o *outcome) error {
 		a.log.Info("wrote the exports file; exportfs was not run", "file", s.exportsFile)
 		return nil
 	}
-	done, err := render.Install(ctx, render.Change{
+	done, err := install.Run(ctx, install.Job{
 		File: file, Old: o.old, Text: o.text, Want: o.plan.Desired, Proven: o.proof,
 		Foreign: o.foreign, Adopt: o.adopted,
 		Exportfs: a.exportfs(s),

@@ -35,8 +35,10 @@ var laws = map[string]law{
 	"keystone":                        {siblings: []string{"exports"}, testSiblings: []string{"keystone/keystonetest"}},
 	"keystone/keystonetest":           {},
 	"keystone/keystonetest/testcloud": {siblings: []string{"keystone/keystonetest"}, command: true},
-	"render":                          {siblings: []string{"exports", "render/disk"}},
+	"render":                          {siblings: []string{"exports", "render/disk"}, testSiblings: []string{"render/rendertest"}},
 	"render/disk":                     {},
+	"render/install":                  {siblings: []string{"exports", "render", "render/disk"}, testSiblings: []string{"render/rendertest"}},
+	"render/rendertest":               {siblings: []string{"exports"}},
 }
 
 // pureImports is what a pure package may import: of the standard library what

@@ -8,18 +8,17 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"nfs-exportd/exports"
 	"nfs-exportd/render/disk"
 
 	"golang.org/x/sys/unix"
 )
 
-// CheckRoom refuses to let exportfs write a table that it cannot write: without
-// the right to it exportfs fails only after the exports file is written, and
-// without room it puts a table cut short in the place of the old one and reports
-// success (xtab_write in nfs-utils' support/export/xtab.c). It gives a *disk.Error.
-func (c Change) CheckRoom() error {
-	etab := c.Exportfs.Etab
+// CheckRoom returns a *disk.Error if exportfs cannot write an active table of
+// size bytes: without the right to it exportfs fails only after the exports file
+// is written, and without room it replaces the old table with one that is cut
+// short and reports success (xtab_write in nfs-utils' support/export/xtab.c).
+func (e Exportfs) CheckRoom(size uint64) error {
+	etab := e.Etab
 	dir := filepath.Dir(etab)
 	if err := disk.Replaceable(etab); err != nil {
 		return disk.NewError(etab, "let exportfs write", err)
@@ -34,15 +33,15 @@ func (c Change) CheckRoom() error {
 		return disk.NewError(etab, "look for room for", err)
 	}
 	// exportfs runs as root, who may use the reserve.
-	free, need := stat.Bfree*uint64(stat.Bsize), 2*c.tableSize()+2*uint64(stat.Bsize)
+	free, need := stat.Bfree*uint64(stat.Bsize), 2*size+2*uint64(stat.Bsize)
 	if free < need {
 		return disk.NewError(etab, "let exportfs write", fmt.Errorf("%d bytes are free and %d needed: %w", free, need, syscall.ENOSPC))
 	}
 	return nil
 }
 
-// CheckFIFOs refuses to run exportfs where it would wait for ever, with its own
-// lock held. It gives a *disk.Error.
+// CheckFIFOs returns a *disk.Error if exportfs would wait for ever for one of the
+// foreign files, with its own lock held.
 func CheckFIFOs(foreign []Foreign) error {
 	for _, f := range foreign {
 		if info, err := os.Stat(f.File); err == nil && info.Mode()&fs.ModeNamedPipe != 0 {
@@ -50,28 +49,4 @@ func CheckFIFOs(foreign []Foreign) error {
 		}
 	}
 	return nil
-}
-
-// entryOptions is about how long the options of an entry of the table are.
-const entryOptions = 200
-
-// tableSize is about how long the new table will be.
-func (c Change) tableSize() uint64 {
-	size := 0
-	add := func(p exports.Place) { size += len(p.Path) + len(p.Client.String()) + entryOptions }
-	if c.Proven != nil {
-		for place := range c.Proven.Table {
-			add(place)
-		}
-		return uint64(size)
-	}
-	for _, g := range c.Want.Grants() {
-		add(g.Place())
-	}
-	for _, f := range c.Foreign {
-		for _, g := range f.Grants {
-			add(g.Place)
-		}
-	}
-	return uint64(size)
 }

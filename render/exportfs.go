@@ -29,9 +29,9 @@ type Exportfs struct {
 // (net/sunrpc/cache.c in Linux). It is not there without such a server.
 const KernelFlush = "/proc/net/rpc/nfsd.export/flush"
 
-// lastFlush is when the kernel last forgot what it knew of exports, if that can be
+// LastFlush returns when the kernel last forgot what it knew of exports, if that can be
 // known.
-func (e Exportfs) lastFlush() (seconds int64, ok bool) {
+func (e Exportfs) LastFlush() (seconds int64, ok bool) {
 	text, err := os.ReadFile(e.Flush)
 	if err != nil {
 		return 0, false
@@ -48,7 +48,7 @@ const flushSlack = 2
 // exportfs writes the table first and then has the kernel forget the one before. It
 // says nothing where that cannot be known.
 func (e Exportfs) Pending() string {
-	flush, ok := e.lastFlush()
+	flush, ok := e.LastFlush()
 	info, err := os.Stat(e.Etab)
 	if !ok || err != nil || flush+flushSlack >= info.ModTime().Unix() {
 		return ""
@@ -90,9 +90,9 @@ func (e *ExportfsError) Unwrap() error { return e.Err }
 
 func (e *ExportfsError) Error() string {
 	switch {
-	case errors.Is(e.Err, errKilled):
+	case errors.Is(e.Err, ErrKilled):
 		return e.Ran.String()
-	case errors.Is(e.Err, errTakesNothing):
+	case errors.Is(e.Err, ErrRejectsAll):
 		return fmt.Sprintf("%s %s: %s: see that it is this host's exportfs, and mend what it speaks of", QuotePath(e.Path), e.Err, e.Ran)
 	case errors.Is(e.Err, context.DeadlineExceeded):
 		said := ""
@@ -120,9 +120,9 @@ func (e Exportfs) Reload(ctx context.Context) (Ran, error) {
 	return runExportfs(ctx, e.Path, e.Timeout)
 }
 
-// check tells whether the program is there and may be run. It gives an
+// Check tells whether the program is there and may be run. It gives an
 // *ExportfsError.
-func (e Exportfs) check() error {
+func (e Exportfs) Check() error {
 	_, err := exec.LookPath(e.Path)
 	var failed *exec.Error
 	if errors.As(err, &failed) {
@@ -137,12 +137,12 @@ func (e Exportfs) check() error {
 // environment is all that other programs get to know of ours.
 var environment = []string{"LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
 
-// errTakesNothing is for a program that reads a line that every exportfs takes,
+// ErrRejectsAll is for a program that reads a line that every exportfs takes,
 // and makes no table of it.
-var errTakesNothing = errors.New("takes no line at all")
+var ErrRejectsAll = errors.New("takes no line at all")
 
-// errKilled is for a run that a signal ended, perhaps between the table and the kernel.
-var errKilled = errors.New("a signal ended it")
+// ErrKilled is for a run that a signal ended, perhaps between the table and the kernel.
+var ErrKilled = errors.New("a signal ended it")
 
 var errNoInterpreter = errors.New("it is there, but the interpreter that its first line names is not")
 
@@ -166,7 +166,7 @@ func runExportfs(ctx context.Context, path string, timeout time.Duration) (Ran, 
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = pipeDelay
 	err := cmd.Run()
-	if errors.Is(err, syscall.ENOENT) && (Exportfs{Path: path}).check() == nil {
+	if errors.Is(err, syscall.ENOENT) && (Exportfs{Path: path}).Check() == nil {
 		err = errNoInterpreter
 	}
 	ran := Ran{Status: cmd.ProcessState.ExitCode(), Said: printable(output.kept.Bytes())}

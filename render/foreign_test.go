@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"nfs-exportd/render/disk"
+	"nfs-exportd/render/rendertest"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -159,7 +160,7 @@ func TestReadForeign(t *testing.T) {
 		"target":                "/target 10.0.0.1(rw)\n",
 	}
 	for name, text := range files {
-		write(t, filepath.Join(dir, name), text, 0o644)
+		rendertest.Write(t, filepath.Join(dir, name), text, 0o644)
 	}
 	links := map[string]string{
 		"link": "srv", "exports.d/l.exports": "../target", "exports.d/d.exports": "dir.exports",
@@ -172,15 +173,11 @@ func TestReadForeign(t *testing.T) {
 	}
 	// exportfs passes over the second one, as it does over directories.
 	for _, name := range []string{"fifo", "exports.d/f.exports"} {
-		if err := mkfifo(filepath.Join(dir, name)); err != nil {
+		if err := rendertest.Mkfifo(filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	adopted, err := ReadAdopted(filepath.Join(exportsD, "old.exports"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	foreign, err := ReadForeign(filepath.Join(dir, "exports"), own, []Adopted{adopted})
+	foreign, err := ReadForeign(filepath.Join(dir, "exports"), own, []string{filepath.Join(exportsD, "old.exports")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +208,7 @@ func TestReadForeign(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	ours := set(t, dir+"/srv 10.0.0.1(rw)", dir+"/srv 10.0.0.2(rw)", "/ten 10.0.0.2(rw)")
+	ours := rendertest.Set(t, dir+"/srv 10.0.0.1(rw)", dir+"/srv 10.0.0.2(rw)", "/ten 10.0.0.2(rw)")
 	got = nil
 	for _, c := range Conflicts(ours, foreign) {
 		got = append(got, strings.ReplaceAll(c.String(), dir, ""))
@@ -232,7 +229,7 @@ func TestReadForeignNothing(t *testing.T) {
 	if err != nil || len(foreign) > 0 {
 		t.Errorf("%v, %v", foreign, err)
 	}
-	write(t, filepath.Join(dir, "file"), "", 0o644)
+	rendertest.Write(t, filepath.Join(dir, "file"), "", 0o644)
 	var failure *disk.Error
 	if _, err := ReadForeign(filepath.Join(dir, "exports"), filepath.Join(dir, "file", "nfs.exports"), nil); !errors.As(err, &failure) {
 		t.Errorf("error %v", err)
@@ -249,7 +246,7 @@ func TestReadForeignAdopted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"a.exports", "b.exports"} {
-		write(t, filepath.Join(dir, "exports.d", name), "/srv/"+name+" 10.0.0.1(rw)\n", 0o644)
+		rendertest.Write(t, filepath.Join(dir, "exports.d", name), "/srv/"+name+" 10.0.0.1(rw)\n", 0o644)
 	}
 	for name, target := range map[string]string{"link": "exports.d", "exports.d/nowhere.exports": "x"} {
 		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
@@ -263,7 +260,7 @@ func TestReadForeignAdopted(t *testing.T) {
 		"exports.d/gone.exports":           {"a.exports", "b.exports", "nowhere.exports"},
 		"exports":                          {"a.exports", "b.exports", "nowhere.exports"},
 	} {
-		foreign, err := ReadForeign(filepath.Join(dir, "exports"), own, []Adopted{{Path: dir + "/" + path}})
+		foreign, err := ReadForeign(filepath.Join(dir, "exports"), own, []string{dir + "/" + path})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -277,13 +274,13 @@ func TestReadForeignAdopted(t *testing.T) {
 	}
 }
 
-func TestIgnored(t *testing.T) {
+func TestIgnores(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]bool{
 		"/etc/exports.d/nfs-exportd.exports": false, "x.exports": false,
 		"/etc/exports.d/.x.exports": true, "/etc/exports.d/x": true, "/x.exports/x": true, "/x.EXPORTS": true, "/.exports": true, "exports": true,
 	} {
-		if got := (File{path}).Ignored(); got != want {
+		if got := Ignores(path); got != want {
 			t.Errorf("%s: %t", path, got)
 		}
 	}

@@ -43,6 +43,9 @@ type MismatchError struct {
 	Ran         Ran
 }
 
+// maxNamed is how many differences an error names before it counts the rest.
+const maxNamed = 10
+
 func (e *MismatchError) Error() string {
 	shown := e.Differences[:min(len(e.Differences), maxNamed)]
 	more := ""
@@ -139,7 +142,7 @@ func (s Sandbox) findRejected(ctx context.Context, want exports.Set) error {
 	}
 	last := results[len(samples)]
 	if table, err := ParseTable(last.Etab); err != nil || table[control.Place()] == "" {
-		return &ExportfsError{s.Exportfs, errTakesNothing, last.Ran}
+		return &ExportfsError{s.Exportfs, ErrRejectsAll, last.Ran}
 	}
 	rejected := &RejectedError{Exportfs: s.Exportfs}
 	for i, g := range samples {

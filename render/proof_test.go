@@ -1,7 +1,6 @@
 package render
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/render/rendertest"
 )
 
 // fakeExportfs is an exportfs for the sandbox: it finds its files where the
@@ -32,9 +32,16 @@ for file in /etc/exports /etc/exports.d/*.exports; do
 done >$state/etab
 `
 
+func TestMain(m *testing.M) {
+	if status, ok := ProofPart(os.Args); ok {
+		os.Exit(status)
+	}
+	os.Exit(m.Run())
+}
+
 func newSandbox(t *testing.T, exportfs string) Sandbox {
 	t.Helper()
-	return Sandbox{Self: "nfs-exportd", Exportfs: script(t, exportfs), Own: "/etc/exports.d/nfs.exports", Timeout: time.Minute}
+	return Sandbox{Self: "nfs-exportd", Exportfs: rendertest.Script(t, exportfs), Own: "/etc/exports.d/nfs.exports", Timeout: time.Minute}
 }
 
 // needSandbox ends the test where there are no namespaces, unless this is a run
@@ -68,16 +75,16 @@ func TestProve(t *testing.T) {
 		says     []string
 	}{
 		{name: "nothing", exportfs: fakeExportfs},
-		{name: "good", exportfs: fakeExportfs, want: set(t, "/srv/a 10.0.0.1(rw)", "/srv/a 10.0.0.2(ro)", "/srv/b *(ro)")},
-		{name: "status 1", exportfs: fakeExportfs + "exit 1", want: set(t, "/srv/a 10.0.0.1(rw)")},
+		{name: "good", exportfs: fakeExportfs, want: rendertest.Set(t, "/srv/a 10.0.0.1(rw)", "/srv/a 10.0.0.2(ro)", "/srv/b *(ro)")},
+		{name: "status 1", exportfs: fakeExportfs + "exit 1", want: rendertest.Set(t, "/srv/a 10.0.0.1(rw)")},
 		{
 			name: "rejected", exportfs: fakeExportfs,
 			want: exports.NewSet([]exports.Grant{
-				grant(t, "/srv/a 10.0.0.1(rw)", tools),
-				grant(t, "/srv/a 10.0.0.2(rw,bad)", tools),
-				grant(t, "/srv/a 10.0.0.3(rw,bad)", tools),
-				grant(t, "/srv/a 10.0.0.4(rw)", tools),
-				grant(t, "/srv/b host(ro,bad)", public),
+				rendertest.Grant(t, "/srv/a 10.0.0.1(rw)", rendertest.Tools()),
+				rendertest.Grant(t, "/srv/a 10.0.0.2(rw,bad)", rendertest.Tools()),
+				rendertest.Grant(t, "/srv/a 10.0.0.3(rw,bad)", rendertest.Tools()),
+				rendertest.Grant(t, "/srv/a 10.0.0.4(rw)", rendertest.Tools()),
+				rendertest.Grant(t, "/srv/b host(ro,bad)", public),
 			}),
 			right: is[*RejectedError],
 			says: []string{
@@ -86,39 +93,39 @@ func TestProve(t *testing.T) {
 		},
 		{
 			name: "too long in the table", exportfs: "OPTIONS=" + strings.Repeat("x", 600) + "\n" + fakeExportfs + `sed -i "s/(rw,fsid/($OPTIONS,&/" $state/etab`,
-			want: set(t, "/srv/a 10.0.0.1(rw)", "/srv/a 10.0.0.2(rw,fsid=1)"), right: is[*RejectedError],
+			want: rendertest.Set(t, "/srv/a 10.0.0.1(rw)", "/srv/a 10.0.0.2(rw,fsid=1)"), right: is[*RejectedError],
 			says: []string{"10.0.0.2(rw,fsid=1)", "longer than the 511 bytes"},
 		},
 		{
-			name: "together", exportfs: fakeExportfs + "[ $(grep -c srv $state/etab) -gt 1 ] && sed -i '/10.0.0.2/d' $state/etab", want: set(t, "/srv/a 10.0.0.1(rw)", "/srv/a 10.0.0.2(rw)"),
+			name: "together", exportfs: fakeExportfs + "[ $(grep -c srv $state/etab) -gt 1 ] && sed -i '/10.0.0.2/d' $state/etab", want: rendertest.Set(t, "/srv/a 10.0.0.1(rw)", "/srv/a 10.0.0.2(rw)"),
 			right: is[*MismatchError], says: []string{"/srv/a for 10.0.0.2 is missing", "bug"},
 		},
 		{
-			name: "opened to the world", exportfs: fakeExportfs + `grep -q srv $state/etab && printf '/srv/a\t*(rw)\n' >>$state/etab`, want: set(t, "/srv/a 10.0.0.1(rw)"),
+			name: "opened to the world", exportfs: fakeExportfs + `grep -q srv $state/etab && printf '/srv/a\t*(rw)\n' >>$state/etab`, want: rendertest.Set(t, "/srv/a 10.0.0.1(rw)"),
 			right: is[*MismatchError], says: []string{"/srv/a for * is there"},
 		},
 		{
-			name: "other options", exportfs: fakeExportfs + "sed -i 's/(rw)/(ro)/' $state/etab", want: set(t, "/srv/a 10.0.0.1(rw)"),
+			name: "other options", exportfs: fakeExportfs + "sed -i 's/(rw)/(ro)/' $state/etab", want: rendertest.Set(t, "/srv/a 10.0.0.1(rw)"),
 			right: is[*MismatchError], says: []string{"/srv/a for 10.0.0.1 has the options ro instead of rw"},
 		},
 		{
-			name: "foreign grant lost", exportfs: fakeExportfs + "grep -q srv $state/etab && sed -i /foreign/d $state/etab", want: set(t, "/srv/a 10.0.0.1(rw)"),
+			name: "foreign grant lost", exportfs: fakeExportfs + "grep -q srv $state/etab && sed -i /foreign/d $state/etab", want: rendertest.Set(t, "/srv/a 10.0.0.1(rw)"),
 			right: is[*MismatchError], says: []string{"/foreign for 10.0.0.1 is missing"},
 		},
 		{
-			name: "foreign files break the table", exportfs: fakeExportfs + "echo x >>$state/etab", want: set(t, "/srv/a 10.0.0.1(rw)"),
+			name: "foreign files break the table", exportfs: fakeExportfs + "echo x >>$state/etab", want: rendertest.Set(t, "/srv/a 10.0.0.1(rw)"),
 			right: is[*TableError], says: []string{"the exports files of others"},
 		},
 		{
-			name: "takes nothing", exportfs: "", want: set(t, "/srv/a 10.0.0.1(rw)"),
+			name: "takes nothing", exportfs: "", want: rendertest.Set(t, "/srv/a 10.0.0.1(rw)"),
 			right: is[*ExportfsError], says: []string{"takes no line at all: exportfs ended with status 0 and said nothing: see that"},
 		},
 		{
-			name: "takes nothing and says why", exportfs: "echo boo; echo hoo >&2; exit 1", want: set(t, "/srv/a 10.0.0.1(rw)"),
+			name: "takes nothing and says why", exportfs: "echo boo; echo hoo >&2; exit 1", want: rendertest.Set(t, "/srv/a 10.0.0.1(rw)"),
 			right: is[*ExportfsError], says: []string{"takes no line at all: exportfs ended with status 1 and said: boo | hoo: see that"},
 		},
 		{
-			name: "hangs", exportfs: "echo waiting >&2; sleep 1000", want: set(t, "/srv/a 10.0.0.1(rw)"),
+			name: "hangs", exportfs: "echo waiting >&2; sleep 1000", want: rendertest.Set(t, "/srv/a 10.0.0.1(rw)"),
 			right: func(err error) bool { return is[*ExportfsError](err) && errors.Is(err, context.DeadlineExceeded) },
 			says:  []string{"was killed (it said: waiting): see"},
 		},
@@ -149,14 +156,28 @@ func TestProve(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := tableOf(test.want)
-			want[place(t, "/foreign 10.0.0.1")] = "ro"
-			want[place(t, "/foreign 10.0.0.2")] = "ro"
+			want[rendertest.Place(t, "/foreign 10.0.0.1")] = "ro"
+			want[rendertest.Place(t, "/foreign 10.0.0.2")] = "ro"
 			if !maps.Equal(proof.Table, want) {
 				t.Errorf("the table is %v", proof.Table)
 			}
 		})
 	}
-	asNobody(t)
+	rendertest.AsNobody(t)
+}
+
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+// tableOf is what an honest exportfs makes of a set.
+func tableOf(set exports.Set) Table {
+	table := Table{}
+	for _, g := range set.Grants() {
+		table[g.Place()] = g.Options
+	}
+	return table
 }
 
 // TestMismatchError: as many differences are named as people will read.
@@ -171,11 +192,6 @@ func TestMismatchError(t *testing.T) {
 			t.Errorf("%d differences: %s", n, got)
 		}
 	}
-}
-
-func is[E error](err error) bool {
-	_, ok := errors.AsType[E](err)
-	return ok
 }
 
 // The sandbox has nothing of the host that exportfs could change, and no
@@ -215,13 +231,13 @@ bash -c 'exec 3<>/dev/tcp/127.0.0.1/`+strconv.Itoa(listener.Addr().(*net.TCPAddr
 	if _, err := os.Stat("/etc/.nfs"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the sandbox shows outside: %v", err)
 	}
-	asNobody(t)
+	rendertest.AsNobody(t)
 }
 
 func TestProveCannotRun(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t, "")
-	want := set(t, "/srv/a 10.0.0.1(rw)")
+	want := rendertest.Set(t, "/srv/a 10.0.0.1(rw)")
 	s.Exportfs += "none"
 	_, err := s.Prove(t.Context(), marshal(t, want), want, nil)
 	needSandbox(t, err)
@@ -305,7 +321,7 @@ func TestSandboxHosts(t *testing.T) {
 	if err := writeNew(exportFeatures, []byte("0x3feff 0x4000f\n")); err != nil {
 		t.Fatal(err)
 	}
-	write(t, liveDir, "a file", 0o644)
+	rendertest.Write(t, liveDir, "a file", 0o644)
 	if got := said(); got != "0x3feff 0x4000f\n"+liveDir {
 		t.Errorf("with a kernel server, and a file: %q", got)
 	}
@@ -345,7 +361,13 @@ func inNamespace(t *testing.T) string {
 		t.Fatal(err)
 	}
 	if outside := os.Getenv(outsideEnv); outside == "" {
-		again(t, outsideEnv+"="+self)
+		err := rendertest.InNamespaces(t, outsideEnv+"="+self)
+		if isRefusal(err) {
+			needSandbox(t, newSandboxError("start a process in new namespaces", err))
+		}
+		if err != nil {
+			t.Error(err)
+		}
 		return ""
 	} else if outside == self {
 		t.Fatal("this is not a namespace of its own")
@@ -356,37 +378,17 @@ func inNamespace(t *testing.T) string {
 	return self
 }
 
-// again runs this test again in a mount namespace of its own.
-func again(t *testing.T, env string) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), env)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET}
-	if uid := os.Geteuid(); uid != 0 {
-		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
-	}
-	output, err := cmd.CombinedOutput()
-	if isRefusal(err) {
-		needSandbox(t, newSandboxError("start a process in new namespaces", err))
-	}
-	if err != nil || !bytes.Contains(output, []byte("--- PASS: "+t.Name())) {
-		t.Errorf("%v\n%s", err, output)
-	}
-}
-
 func TestCompareTogether(t *testing.T) {
 	t.Parallel()
-	want := set(t, "/srv/a 10.0.0.1(rw)", "/srv/a 10.0.0.2(rw)")
-	full := Table{place(t, "/srv/a 10.0.0.1"): "rw", place(t, "/srv/a 10.0.0.2"): "rw"}
+	want := rendertest.Set(t, "/srv/a 10.0.0.1(rw)", "/srv/a 10.0.0.2(rw)")
+	full := Table{rendertest.Place(t, "/srv/a 10.0.0.1"): "rw", rendertest.Place(t, "/srv/a 10.0.0.2"): "rw"}
 	with := func(table Table, texts ...string) Table {
 		table = maps.Clone(table)
 		for _, text := range texts {
 			p, o, _ := strings.Cut(text, "=")
-			table[place(t, p)] = o
+			table[rendertest.Place(t, p)] = o
 			if o == "" {
-				delete(table, place(t, p))
+				delete(table, rendertest.Place(t, p))
 			}
 		}
 		return table
@@ -397,16 +399,16 @@ func TestCompareTogether(t *testing.T) {
 		differences     []string
 	}{
 		{"exact", full, Table{}, nil},
-		{"with a foreign one", with(full, "/f 10.0.0.1=ro"), Table{place(t, "/f 10.0.0.1"): "ro"}, nil},
-		{"foreign one with other options", with(full, "/f 10.0.0.1=rw"), Table{place(t, "/f 10.0.0.1"): "ro"}, []string{"/f for 10.0.0.1 has the options rw instead of ro"}},
-		{"conflict, theirs first", with(full, "/srv/a 10.0.0.1=ro"), Table{place(t, "/srv/a 10.0.0.1"): "ro"}, nil},
-		{"conflict, ours first", full, Table{place(t, "/srv/a 10.0.0.1"): "ro"}, nil},
-		{"conflict, and gone", with(full, "/srv/a 10.0.0.1="), Table{place(t, "/srv/a 10.0.0.1"): "ro"}, []string{"/srv/a for 10.0.0.1 is missing"}},
+		{"with a foreign one", with(full, "/f 10.0.0.1=ro"), Table{rendertest.Place(t, "/f 10.0.0.1"): "ro"}, nil},
+		{"foreign one with other options", with(full, "/f 10.0.0.1=rw"), Table{rendertest.Place(t, "/f 10.0.0.1"): "ro"}, []string{"/f for 10.0.0.1 has the options rw instead of ro"}},
+		{"conflict, theirs first", with(full, "/srv/a 10.0.0.1=ro"), Table{rendertest.Place(t, "/srv/a 10.0.0.1"): "ro"}, nil},
+		{"conflict, ours first", full, Table{rendertest.Place(t, "/srv/a 10.0.0.1"): "ro"}, nil},
+		{"conflict, and gone", with(full, "/srv/a 10.0.0.1="), Table{rendertest.Place(t, "/srv/a 10.0.0.1"): "ro"}, []string{"/srv/a for 10.0.0.1 is missing"}},
 		// The host of the foreign file is one of ours by /etc/hosts.
-		{"host of theirs named as ours", with(full, "/f 10.0.0.1=ro"), Table{place(t, "/f host"): "ro"}, nil},
-		{"ours named as a host of theirs", with(full, "/srv/a 10.0.0.1=", "/srv/a host=rw", "/f host=ro"), Table{place(t, "/f host"): "ro"}, nil},
-		{"surplus beside a host of theirs", with(full, "/f host=ro", "/f 10.0.0.9=ro"), Table{place(t, "/f host"): "ro"}, []string{"/f for 10.0.0.9 is there and no exports file asks for it"}},
-		{"the world beside a host of theirs", with(full, "/f host=ro", "/f *=ro"), Table{place(t, "/f host"): "ro"}, []string{"/f for * is there and no exports file asks for it"}},
+		{"host of theirs named as ours", with(full, "/f 10.0.0.1=ro"), Table{rendertest.Place(t, "/f host"): "ro"}, nil},
+		{"ours named as a host of theirs", with(full, "/srv/a 10.0.0.1=", "/srv/a host=rw", "/f host=ro"), Table{rendertest.Place(t, "/f host"): "ro"}, nil},
+		{"surplus beside a host of theirs", with(full, "/f host=ro", "/f 10.0.0.9=ro"), Table{rendertest.Place(t, "/f host"): "ro"}, []string{"/f for 10.0.0.9 is there and no exports file asks for it"}},
+		{"the world beside a host of theirs", with(full, "/f host=ro", "/f *=ro"), Table{rendertest.Place(t, "/f host"): "ro"}, []string{"/f for * is there and no exports file asks for it"}},
 	}
 	for _, test := range tests {
 		got := test.table.CompareTogether(want, test.baseline)

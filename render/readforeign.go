@@ -12,30 +12,27 @@ import (
 	"nfs-exportd/render/disk"
 )
 
-// exportsSuffix is what exportfs(8) wants of a name in /etc/exports.d.
-const exportsSuffix = ".exports"
-
 // ReadForeign reads etcExports, which is /etc/exports, and the other files of
 // the directory of own, which is /etc/exports.d, in the order in which exportfs
-// reads them. Adopted files are left out. What cannot be read is Undecided in
-// the result. It gives a *disk.Error if the directory cannot be listed; one that
-// does not exist is empty.
-func ReadForeign(etcExports, own string, adopted []Adopted) ([]Foreign, error) {
+// reads them, but for those whose paths are in without. What cannot be read is
+// Undecided in the result. It returns a *disk.Error if the directory cannot be
+// listed; one that does not exist is empty.
+func ReadForeign(etcExports, own string, without []string) ([]Foreign, error) {
 	dir := filepath.Dir(own)
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, disk.NewError(dir, "list", err)
 	}
-	moved := map[string]bool{} // names in dir that go when they are adopted
-	for _, a := range adopted {
-		if sameDir(filepath.Dir(a.Path), dir) {
-			moved[filepath.Base(a.Path)] = true
+	left := map[string]bool{} // names in dir
+	for _, path := range without {
+		if sameDir(filepath.Dir(path), dir) {
+			left[filepath.Base(path)] = true
 		}
 	}
 	var names []string
 	for _, entry := range entries {
 		name := entry.Name()
-		if name == filepath.Base(own) || moved[name] || !readByExportfs(entry) {
+		if name == filepath.Base(own) || left[name] || !readByExportfs(entry) {
 			continue
 		}
 		names = append(names, name)
@@ -54,14 +51,14 @@ func ReadForeign(etcExports, own string, adopted []Adopted) ([]Foreign, error) {
 // readByExportfs follows export_d_read in nfs-utils' support/export/export.c.
 func readByExportfs(entry fs.DirEntry) bool {
 	kind := entry.Type()
-	return (kind.IsRegular() || kind&fs.ModeSymlink != 0) && !(File{entry.Name()}).Ignored()
+	return (kind.IsRegular() || kind&fs.ModeSymlink != 0) && !Ignores(entry.Name())
 }
 
-// Ignored tells that exportfs would not read the file because of its name,
-// which must end in ".exports" and not start with a dot.
-func (f File) Ignored() bool {
-	name := filepath.Base(f.Path)
-	return strings.HasPrefix(name, ".") || !strings.HasSuffix(name, exportsSuffix)
+// Ignores reports whether exportfs ignores a file in /etc/exports.d because of
+// its name, which must end in ".exports" and not start with a dot.
+func Ignores(path string) bool {
+	name := filepath.Base(path)
+	return strings.HasPrefix(name, ".") || !strings.HasSuffix(name, ".exports")
 }
 
 // sameDir tells whether two paths, perhaps through links, lead to one directory.

@@ -11,6 +11,7 @@ import (
 
 	"nfs-exportd/exports"
 	"nfs-exportd/render/disk"
+	"nfs-exportd/render/rendertest"
 )
 
 // sys is what exportfs 2.6.2 makes of rw,nohide,no_subtree_check,async,no_root_squash.
@@ -89,7 +90,7 @@ func TestReadTable(t *testing.T) {
 	if table, err := ReadTable(etab); err != nil || table == nil || len(table) != 0 {
 		t.Errorf("no file: %v, %v", table, err)
 	}
-	write(t, etab, "nonsense\n", 0o644)
+	rendertest.Write(t, etab, "nonsense\n", 0o644)
 	_, err := ReadTable(etab)
 	var problem *TableError
 	if !errors.As(err, &problem) || problem.Path != etab || problem.Line != 1 {

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/render/rendertest"
 )
 
 func TestMarshal(t *testing.T) {
@@ -19,12 +20,12 @@ func TestMarshal(t *testing.T) {
 	hostile := exports.Owner{ID: "b\n", Name: "x\n/etc *(rw)\x1b]0;\x00\"#\u202e"}
 	old := exports.Owner{Name: "dumps"}
 	text := marshal(t, exports.NewSet([]exports.Grant{
-		grant(t, "/srv/scratch *(rw,sec=sys)", public),
-		grant(t, "/srv/scratch 10.0.0.10(rw)", tools),
-		grant(t, "/srv/scratch 10.0.0.9(rw)", tools),
-		grant(t, "/srv/scratch 2001:DB8:0:0::5(rw)", hostile),
-		grant(t, "/srv/a b#c 10.0.0.9(rw)", old),
-		grant(t, "/srv 10.0.0.9(ro)", exports.Owner{}),
+		rendertest.Grant(t, "/srv/scratch *(rw,sec=sys)", public),
+		rendertest.Grant(t, "/srv/scratch 10.0.0.10(rw)", rendertest.Tools()),
+		rendertest.Grant(t, "/srv/scratch 10.0.0.9(rw)", rendertest.Tools()),
+		rendertest.Grant(t, "/srv/scratch 2001:DB8:0:0::5(rw)", hostile),
+		rendertest.Grant(t, "/srv/a b#c 10.0.0.9(rw)", old),
+		rendertest.Grant(t, "/srv 10.0.0.9(ro)", exports.Owner{}),
 	}))
 	want := `# sha256 7f7b96066fe828f2cba29298f82ef7fb181be1a7efe2c8b56ed0306072844c7a of all lines below
 #
@@ -51,7 +52,7 @@ func TestMarshal(t *testing.T) {
 
 func TestMarshalUnsafe(t *testing.T) {
 	t.Parallel()
-	good := grant(t, "/srv/a 10.0.0.1(rw)", tools)
+	good := rendertest.Grant(t, "/srv/a 10.0.0.1(rw)", rendertest.Tools())
 	path := func(p string) exports.Grant { g := good; g.Path = p; return g }
 	literal := func(l string) exports.Grant { g := good; g.Client = exports.Client{Literal: l}; return g }
 	addr := func(a netip.Addr) exports.Grant { g := good; g.Client = exports.Client{Addr: a}; return g }

@@ -1,4 +1,4 @@
-package render
+package install
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/render"
 	"nfs-exportd/render/disk"
 )
 
@@ -35,7 +36,7 @@ const (
 // AdoptError is a file that cannot be adopted.
 type AdoptError struct {
 	Path  string
-	Lines []Line // at least one
+	Lines []render.Line // at least one
 }
 
 func (e *AdoptError) Error() string {
@@ -43,7 +44,7 @@ func (e *AdoptError) Error() string {
 	for i, line := range e.Lines {
 		lines[i] = line.String()
 	}
-	return fmt.Sprintf("cannot adopt %s: %s: move its grants into the configuration by hand, or leave the file where it is", QuotePath(e.Path), strings.Join(lines, "; "))
+	return fmt.Sprintf("cannot adopt %s: %s: move its grants into the configuration by hand, or leave the file where it is", render.QuotePath(e.Path), strings.Join(lines, "; "))
 }
 
 // ReadAdopted reads a file to be adopted: lines of PATH -OPTIONS CLIENT..., or
@@ -60,10 +61,10 @@ func ReadAdopted(path string) (Adopted, error) {
 	}
 	owner, problem := adoptedOwner(filepath.Base(path))
 	if problem != "" {
-		return Adopted{}, &AdoptError{path, []Line{{Problem: problem}}}
+		return Adopted{}, &AdoptError{path, []render.Line{{Problem: problem}}}
 	}
 	adopted := Adopted{Path: path, Lines: map[exports.Place]int{}, snapshot: snapshot}
-	parsed := ParseForeign(path, snapshot.Text)
+	parsed := render.ParseForeign(path, snapshot.Text)
 	undecided := parsed.Undecided
 	for _, r := range parsed.Grants {
 		g := exports.Grant{
@@ -76,8 +77,8 @@ func ReadAdopted(path string) (Adopted, error) {
 			continue // exportfs takes the first
 		}
 		adopted.Lines[g.Place()] = r.Line
-		if err := CheckSafe(g); err != nil {
-			undecided = append(undecided, Line{r.Line, r.String(), "not as the adopted program writes it"})
+		if err := render.CheckSafe(g); err != nil {
+			undecided = append(undecided, render.Line{Number: r.Line, Text: r.String(), Problem: "not as the adopted program writes it"})
 			continue
 		}
 		adopted.Grants = append(adopted.Grants, g)
@@ -88,12 +89,12 @@ func ReadAdopted(path string) (Adopted, error) {
 	return adopted, nil
 }
 
-// adoptedOwner tells from a file's name whose grants it has.
+// adoptedOwner returns the owner of a file's grants, by the file's name.
 func adoptedOwner(name string) (owner exports.Owner, problem string) {
-	key, ok := strings.CutSuffix(name, exportsSuffix)
-	if !ok || key == "" || strings.HasPrefix(key, ".") {
+	if render.Ignores(name) {
 		return owner, "its name is not PROJECT.exports, so exportfs does not read it"
 	}
+	key := strings.TrimSuffix(name, ".exports")
 	if public, ok := strings.CutPrefix(key, publicPrefix); ok && public != "" {
 		return exports.Owner{Public: public}, ""
 	}
@@ -120,7 +121,7 @@ func (a Adopted) moveAside() error {
 		return err
 	}
 	if !now.same(a.snapshot) {
-		return fmt.Errorf("cannot adopt %s: %w: see who else writes to it, and run again", QuotePath(a.Path), ErrChanged)
+		return fmt.Errorf("cannot adopt %s: %w: see who else writes to it, and run again", render.QuotePath(a.Path), ErrChanged)
 	}
 	if _, err := os.Lstat(a.aside()); !errors.Is(err, fs.ErrNotExist) {
 		return disk.NewError(a.aside(), "rename the adopted file to", fs.ErrExist)

@@ -1,22 +1,25 @@
-package render
+package install
 
 import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"nfs-exportd/render"
 )
 
-// ActivationError tells that the active table did not become what was asked
-// for, and how far everything is as before.
+// ActivationError means that the active table did not become what was asked
+// for. It says how far everything is as before.
 type ActivationError struct {
-	Differences   []string // of the table, ASCII
-	Ran           Ran      // of the run that failed
-	Err           error    // why the run or the reading of the table failed, or nil
-	FileRestored  bool     // the exports file and the adopted ones are as before
-	TableRestored bool     // the active table is as before
-	RestoreErr    error    // why something is not as before, or nil
+	Differences   []string   // of the table, ASCII
+	Ran           render.Ran // of the run that failed
+	Err           error      // why the run or the reading of the table failed, or nil
+	FileRestored  bool       // the exports file and the adopted ones are as before
+	TableRestored bool       // the active table is as before
+	RestoreErr    error      // why something is not as before, or nil
 }
 
+// Unwrap returns Err and RestoreErr.
 func (e *ActivationError) Unwrap() []error {
 	var errs []error
 	for _, err := range []error{e.Err, e.RestoreErr} {
@@ -30,6 +33,7 @@ func (e *ActivationError) Unwrap() []error {
 // maxNamed is how many differences an error names before it counts the rest.
 const maxNamed = 10
 
+// Error says what is wrong, what is as before, and what to do.
 func (e *ActivationError) Error() string {
 	var b strings.Builder
 	b.WriteString("the active table did not become what was asked for: ")
@@ -42,7 +46,7 @@ func (e *ActivationError) Error() string {
 	if more := len(e.Differences) - maxNamed; more > 0 {
 		fmt.Fprintf(&b, "and %d more; ", more)
 	}
-	var run *ExportfsError // has what exportfs said
+	var run *render.ExportfsError // has what exportfs said
 	if e.Err == nil || e.Ran.Said != "" && !errors.As(e.Err, &run) {
 		fmt.Fprintf(&b, "%s; ", e.Ran)
 	}
@@ -60,7 +64,7 @@ func (e *ActivationError) Error() string {
 	return b.String()
 }
 
-// why is what is wrong, in short.
+// why returns what is wrong, in short.
 func (e *ActivationError) why() string {
 	switch {
 	case e.Err != nil:
