@@ -17,6 +17,7 @@ import (
 	"nfs-exportd/keystone"
 	"nfs-exportd/render"
 	"nfs-exportd/render/install"
+	"nfs-exportd/render/sandbox"
 )
 
 // checkup goes through everything that a run depends on, in an order in which
@@ -534,9 +535,9 @@ func (k *checkup) checkExportfs(ctx context.Context) (string, error) {
 	if k.settings.noPreflight {
 		return "not tried, as --" + flagNoPreflight + " says", nil
 	}
-	sandbox := k.sandbox(k.settings)
-	_, err := sandbox.Prove(ctx, k.o.old.Text, k.o.plan.Today, k.o.foreign)
-	if errors.Is(err, render.ErrNoNamespaces) {
+	testRun := k.sandbox(k.settings)
+	_, err := testRun.Try(ctx, k.o.old.Text, k.o.plan.Today, k.o.foreign)
+	if errors.Is(err, sandbox.ErrNoNamespaces) {
 		return "", concern(fmt.Sprintf("%s: plan and apply go on without the proof that exportfs reads the new file as it is meant", err))
 	}
 	if err != nil {
@@ -583,7 +584,7 @@ func (k *checkup) checkPlan(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if !k.settings.noPreflight && o.rewrites() {
-		if _, err := k.sandbox(k.settings).Prove(ctx, o.text, o.plan.Desired, o.foreign); err != nil && !errors.Is(err, render.ErrNoNamespaces) {
+		if _, err := k.sandbox(k.settings).Try(ctx, o.text, o.plan.Desired, o.foreign); err != nil && !errors.Is(err, sandbox.ErrNoNamespaces) {
 			return "", err
 		}
 	}

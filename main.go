@@ -36,6 +36,7 @@ import (
 	"nfs-exportd/render"
 	renderdisk "nfs-exportd/render/disk"
 	"nfs-exportd/render/install"
+	"nfs-exportd/render/sandbox"
 )
 
 // version is set by the linker in packages; otherwise the build information
@@ -43,7 +44,7 @@ import (
 var version = ""
 
 func main() {
-	if status, ok := render.ProofPart(os.Args); ok {
+	if status, ok := sandbox.Part(os.Args); ok {
 		os.Exit(status)
 	}
 	ctx, stop := untilSignal(context.Background())
@@ -194,13 +195,13 @@ func exitStatus(ctx context.Context, err error) int {
 		{is[*keystone.UnavailableError], exitUnavailable},
 
 		{is[*render.UnsafeError], exitBug},
-		{is[*render.MismatchError], exitBug},
+		{is[*sandbox.MismatchError], exitBug},
 
 		// A failed installation carries what failed in it: its own status
 		// comes first.
 		{is[*install.ActivationError], exitExportfs},
 		{is[*render.ExportfsError], exitExportfs},
-		{is[*render.ProofServiceError], exitExportfs},
+		{is[*sandbox.ServiceError], exitExportfs},
 		{is[*render.TableError], exitExportfs},
 
 		{isChanged, exitTemporary},
@@ -217,7 +218,7 @@ func exitStatus(ctx context.Context, err error) int {
 		{is[*keystone.CredentialsError], exitConfiguration},
 		{is[*install.AdoptError], exitConfiguration},
 		{is[*render.PathProblem], exitConfiguration},
-		{is[*render.RejectedError], exitConfiguration},
+		{is[*sandbox.RejectedError], exitConfiguration},
 	} {
 		if row.is(err) {
 			return row.status

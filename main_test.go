@@ -21,7 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"nfs-exportd/keystone/keystonetest"
-	"nfs-exportd/render"
+	"nfs-exportd/render/sandbox"
 )
 
 func TestMain(m *testing.M) {
@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 // runInTest is main with a resolver, a clock and interfaces that the
 // environment describes, and without waiting between tries.
 func runInTest() int {
-	if status, ok := render.ProofPart(os.Args); ok {
+	if status, ok := sandbox.Part(os.Args); ok {
 		return status
 	}
 	ctx, stop := untilSignal(context.Background())

@@ -22,6 +22,7 @@ import (
 	"nfs-exportd/keystone"
 	"nfs-exportd/render"
 	"nfs-exportd/render/install"
+	"nfs-exportd/render/sandbox"
 )
 
 // settings are the flags.
@@ -491,8 +492,8 @@ func (a *app) prove(ctx context.Context, s settings, o *outcome) error {
 	if s.noPreflight || !o.changes() {
 		return nil
 	}
-	proof, err := a.sandbox(s).Prove(ctx, o.text, o.plan.Desired, o.foreign)
-	if errors.Is(err, render.ErrNoNamespaces) {
+	proof, err := a.sandbox(s).Try(ctx, o.text, o.plan.Desired, o.foreign)
+	if errors.Is(err, sandbox.ErrNoNamespaces) {
 		a.log.Warn(fmt.Sprintf("%s; going on without proof that exportfs will read the new file as it is meant", err))
 		return nil
 	}
@@ -523,8 +524,8 @@ func (a *app) withKernel(s settings, agreement render.Agreement) *render.Agreeme
 
 func (a *app) exportfsTimeout() time.Duration { return cmp.Or(a.patience, exportfsTimeout) }
 
-func (a *app) sandbox(s settings) render.Sandbox {
-	return render.Sandbox{Self: os.Args[0], Exportfs: s.exportfs, Own: s.exportsFile, Timeout: a.exportfsTimeout(), Socket: s.proofSocket}
+func (a *app) sandbox(s settings) sandbox.Sandbox {
+	return sandbox.Sandbox{Self: os.Args[0], Exportfs: s.exportfs, Own: s.exportsFile, Timeout: a.exportfsTimeout(), Socket: s.proofSocket}
 }
 
 // refusedError is a plan that nobody has approved.

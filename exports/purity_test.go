@@ -37,7 +37,8 @@ var laws = map[string]law{
 	"keystone/keystonetest/testcloud": {siblings: []string{"keystone/keystonetest"}, command: true},
 	"render":                          {siblings: []string{"exports", "render/disk"}, testSiblings: []string{"render/rendertest"}},
 	"render/disk":                     {},
-	"render/install":                  {siblings: []string{"exports", "render", "render/disk"}, testSiblings: []string{"render/rendertest"}},
+	"render/install":                  {siblings: []string{"exports", "render", "render/disk"}, testSiblings: []string{"render/rendertest", "render/sandbox"}},
+	"render/sandbox":                  {siblings: []string{"exports", "render", "render/disk"}, testSiblings: []string{"render/rendertest"}},
 	"render/rendertest":               {siblings: []string{"exports"}},
 }
 

@@ -118,11 +118,11 @@ func TestDiffAnySets(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x.exports")
 	rapid.Check(t, func(t *rapid.T) {
-		old, err := Marshal(drawSet(t))
+		old, err := Marshal(rendertest.DrawSet(t))
 		if err != nil {
 			t.Fatal(err)
 		}
-		new, err := Marshal(drawSet(t))
+		new, err := Marshal(rendertest.DrawSet(t))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -113,13 +113,6 @@ func (e *ExportfsError) Error() string {
 	return fmt.Sprintf("cannot run %s: %s: %s", QuotePath(e.Path), disk.Bare(e.Err), next)
 }
 
-// Reload has exportfs read all exports files and write the active table anew
-// (exportfs -ra). How it ended is reported, not judged: the table tells what
-// it did. It gives an *ExportfsError.
-func (e Exportfs) Reload(ctx context.Context) (Ran, error) {
-	return runExportfs(ctx, e.Path, e.Timeout)
-}
-
 // Check tells whether the program is there and may be run. It gives an
 // *ExportfsError.
 func (e Exportfs) Check() error {
@@ -134,72 +127,74 @@ func (e Exportfs) Check() error {
 	return nil
 }
 
-// environment is all that other programs get to know of ours.
-var environment = []string{"LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+// Environment returns all that other programs may know of our environment.
+func Environment() []string {
+	return []string{"LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+}
 
-// ErrRejectsAll is for a program that reads a line that every exportfs takes,
+// ErrRejectsAll is for a program that reads a line that every exportfs accepts,
 // and makes no table of it.
 var ErrRejectsAll = errors.New("takes no line at all")
 
-// ErrKilled is for a run that a signal ended, perhaps between the table and the kernel.
+// ErrKilled is for a run that a signal ended, perhaps between the table and the
+// kernel.
 var ErrKilled = errors.New("a signal ended it")
 
 var errNoInterpreter = errors.New("it is there, but the interpreter that its first line names is not")
 
 const (
 	maxSaid = 8 << 10
-	// pipeDelay is how long a killed run's children can keep its output open.
-	pipeDelay = 2 * time.Second
+	// WaitDelay is how long a killed run's children can keep its output open.
+	WaitDelay = 2 * time.Second
 )
 
-func runExportfs(ctx context.Context, path string, timeout time.Duration) (Ran, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+// Reload has exportfs read all exports files and write the active table anew
+// (exportfs -ra). It reports how that ended and does not judge it: the table
+// shows what exportfs did. It returns an *ExportfsError.
+func (e Exportfs) Reload(ctx context.Context) (Ran, error) {
+	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, path, "-ra")
+	cmd := exec.CommandContext(ctx, e.Path, "-ra")
 	// Relative paths in an exports file would be taken from the directory.
 	cmd.Dir = "/"
-	cmd.Env = environment
-	output := &bounded{left: maxSaid}
+	cmd.Env = Environment()
+	output := new(Output)
 	cmd.Stdout, cmd.Stderr = output, output
 	// A wrapper script must not outlive the time limit either.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = pipeDelay
+	cmd.WaitDelay = WaitDelay
 	err := cmd.Run()
-	if errors.Is(err, syscall.ENOENT) && (Exportfs{Path: path}).Check() == nil {
+	if errors.Is(err, syscall.ENOENT) && e.Check() == nil {
 		err = errNoInterpreter
 	}
-	ran := Ran{Status: cmd.ProcessState.ExitCode(), Said: printable(output.kept.Bytes())}
+	ran := Ran{Status: cmd.ProcessState.ExitCode(), Said: output.String()}
 	var status *exec.ExitError
 	switch {
 	case ctx.Err() != nil && err != nil:
-		return ran, &ExportfsError{path, ctx.Err(), ran}
+		return ran, &ExportfsError{e.Path, ctx.Err(), ran}
 	case err == nil, errors.As(err, &status), errors.Is(err, exec.ErrWaitDelay):
 		// With the last, a child of it lives on and has its output open.
 		return ran, nil
 	}
-	return ran, &ExportfsError{path, err, ran}
+	return ran, &ExportfsError{e.Path, err, ran}
 }
 
-// bounded keeps the first bytes written to it and takes the others. The buffer
-// is not embedded, as that would let all bytes in by another method.
-type bounded struct {
-	kept bytes.Buffer
-	left int
-}
+// Output keeps the first 8 KiB that a program prints and ignores the rest. The
+// buffer is not embedded, as its other methods would let all bytes in.
+type Output struct{ kept bytes.Buffer }
 
-func (b *bounded) Write(p []byte) (int, error) {
-	keep := min(len(p), b.left)
-	b.left -= keep
-	b.kept.Write(p[:keep])
+// Write keeps as much of p as there is room for.
+func (o *Output) Write(p []byte) (int, error) {
+	o.kept.Write(p[:min(len(p), maxSaid-o.kept.Len())])
 	return len(p), nil
 }
 
-// printable makes what a program said fit for a terminal and a log: lines of
-// printable ASCII, with other bytes as \xNN.
-func printable(output []byte) string {
+// String returns what was kept, fit for a terminal and a log: lines of printable
+// ASCII, with other bytes as \xNN.
+func (o *Output) String() string {
 	var b strings.Builder
-	for line := range bytes.Lines(output) {
+	for line := range bytes.Lines(o.kept.Bytes()) {
 		line = bytes.TrimSpace(line)
 		if len(line) == 0 {
 			continue

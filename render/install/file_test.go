@@ -13,16 +13,16 @@ import (
 	"testing"
 	"time"
 
-	"nfs-exportd/render"
 	"nfs-exportd/render/disk"
 	"nfs-exportd/render/rendertest"
+	"nfs-exportd/render/sandbox"
 )
 
 // writerEnv makes the test program a writer that TestKilledWriter kills.
 const writerEnv = "RENDER_TEST_WRITE"
 
 func TestMain(m *testing.M) {
-	if status, ok := render.ProofPart(os.Args); ok {
+	if status, ok := sandbox.Part(os.Args); ok {
 		os.Exit(status)
 	}
 	if path := os.Getenv(writerEnv); path != "" {

@@ -18,6 +18,7 @@ import (
 	"nfs-exportd/exports"
 	"nfs-exportd/render"
 	"nfs-exportd/render/rendertest"
+	"nfs-exportd/render/sandbox"
 )
 
 func TestRealInstall(t *testing.T) {
@@ -39,8 +40,8 @@ func TestRealInstall(t *testing.T) {
 		}
 		c := Job{File: f, Old: load(t, f), Text: marshal(t, want), Want: want, Adopt: adopt, Foreign: foreign, Exportfs: exportfs}
 		if proven {
-			sandbox := render.Sandbox{Self: "nfs-exportd", Exportfs: realExportfs, Own: f.Path, Timeout: time.Minute}
-			proven, err := sandbox.Prove(t.Context(), c.Text, want, foreign)
+			sandbox := sandbox.Sandbox{Self: "nfs-exportd", Exportfs: realExportfs, Own: f.Path, Timeout: time.Minute}
+			proven, err := sandbox.Try(t.Context(), c.Text, want, foreign)
 			if err != nil {
 				t.Fatal(name, err)
 			}

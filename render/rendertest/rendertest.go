@@ -162,3 +162,13 @@ func again(t *testing.T, env []string, attr *syscall.SysProcAttr) ([]byte, error
 	}
 	return output, err
 }
+
+// IsPlain reports whether a message is one line of printable ASCII.
+func IsPlain(message string) bool {
+	for i := range len(message) {
+		if message[i] < ' ' || message[i] > '~' {
+			return false
+		}
+	}
+	return strings.TrimSpace(message) == message
+}

@@ -1,4 +1,4 @@
-package render
+package sandbox
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"nfs-exportd/render"
 	"nfs-exportd/render/disk"
 )
 
@@ -17,24 +18,24 @@ import (
 // talks to a cloud. So there can be two: one asks, by a socket, and the other,
 // which systemd starts for it, makes the sandbox and has no network.
 
-// ProofServiceError is a proof that the service at Sandbox.Socket did not make.
+// ServiceError is a proof that the service at Sandbox.Socket did not make.
 // It says nothing about what was to be proven.
-type ProofServiceError struct {
+type ServiceError struct {
 	Socket string
 	Err    error
 }
 
-func (e *ProofServiceError) Error() string {
+func (e *ServiceError) Error() string {
 	return fmt.Sprintf("no proof from the service at %s: %s: nothing was changed; see \"systemctl status nfs-exportd-proof.socket\" and \"journalctl -u 'nfs-exportd-proof@*'\"",
-		QuotePath(e.Socket), e.Err)
+		render.QuotePath(e.Socket), e.Err)
 }
 
-func (e *ProofServiceError) Unwrap() error { return e.Err }
+func (e *ServiceError) Unwrap() error { return e.Err }
 
 var errNoAnswer = errors.New("it closed the connection before it had answered")
 
-// service gives what the service at the socket replies, a sandboxReply.
-func (s Sandbox) service(ctx context.Context, request sandboxRequest) ([]byte, error) {
+// service gives what the service at the socket replies, a childReply.
+func (s Sandbox) service(ctx context.Context, request childRequest) ([]byte, error) {
 	output, err := ask(ctx, s.Socket, request)
 	var op *net.OpError
 	switch {
@@ -44,12 +45,12 @@ func (s Sandbox) service(ctx context.Context, request sandboxRequest) ([]byte, e
 		err = errNoAnswer
 	}
 	if err != nil {
-		return nil, &ProofServiceError{s.Socket, err}
+		return nil, &ServiceError{s.Socket, err}
 	}
 	return output, nil
 }
 
-func ask(ctx context.Context, socket string, request sandboxRequest) ([]byte, error) {
+func ask(ctx context.Context, socket string, request childRequest) ([]byte, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	if err != nil {
 		return nil, err
@@ -63,10 +64,10 @@ func ask(ctx context.Context, socket string, request sandboxRequest) ([]byte, er
 	return io.ReadAll(conn)
 }
 
-// proofService answers one request that comes on standard input, which is the
+// serviceMain answers one request that comes on standard input, which is the
 // connection, on standard output. It gives the exit status.
-func proofService(self string) int {
-	var request sandboxRequest
+func serviceMain(self string) int {
+	var request childRequest
 	if err := json.NewDecoder(os.Stdin).Decode(&request); err != nil {
 		fmt.Fprintf(os.Stderr, "not for use by hand, nfs-exportd-proof@.service has it: %s\n", err)
 		return 70
@@ -76,8 +77,8 @@ func proofService(self string) int {
 	output, err := Sandbox{Self: self}.child(ctx, request)
 	if err == nil {
 		_, err = os.Stdout.Write(output)
-	} else if failed, ok := errors.AsType[*SandboxError](err); ok {
-		reply := sandboxReply{Step: failed.Step, Problem: failed.Err.Error()}
+	} else if failed, ok := errors.AsType[*Error](err); ok {
+		reply := childReply{Step: failed.Step, Problem: failed.Err.Error()}
 		errors.As(err, &reply.Errno)
 		err = json.NewEncoder(os.Stdout).Encode(reply)
 	}

@@ -1,6 +1,6 @@
 //go:build real
 
-package render
+package sandbox
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/render"
 	"nfs-exportd/render/rendertest"
 )
 
@@ -26,6 +28,9 @@ import (
 const mustHaveNamespaces = true
 
 const realExportfs = "/usr/sbin/exportfs"
+
+// sys is what exportfs 2.6.2 makes of rw,nohide,no_subtree_check,async,no_root_squash.
+const sys = "rw,async,wdelay,nohide,nocrossmnt,secure,no_root_squash,no_all_squash,no_subtree_check,secure_locks,acl,no_pnfs,anonuid=65534,anongid=65534,sec=sys,rw,no_root_squash,no_all_squash"
 
 const options = "(rw,nohide,no_subtree_check,async,no_root_squash)"
 
@@ -38,18 +43,18 @@ func realSandbox() Sandbox {
 func TestRealSets(t *testing.T) {
 	s := realSandbox()
 	rapid.Check(t, func(rt *rapid.T) {
-		want := drawSet(rt)
-		text, err := Marshal(want)
+		want := rendertest.DrawSet(rt)
+		text, err := render.Marshal(want)
 		if err != nil {
 			rt.Fatal(err)
 		}
-		proof, err := s.Prove(t.Context(), text, want, nil)
+		proof, err := s.Try(t.Context(), text, want, nil)
 		if err != nil {
 			rt.Fatalf("%v\n%s", err, text)
 		}
 		for _, g := range want.Grants() {
 			have, ok := proof.Table[g.Place()]
-			if !ok && !IsName(g.Client) || ok && compareOptions(g.Options, have) != Agrees {
+			if !ok && !render.IsName(g.Client) || ok && (render.Table{g.Place(): have}).Agrees(exports.NewSet([]exports.Grant{g}), nil).Answer != render.Agrees {
 				rt.Fatalf("%s is %q\n%s", g.Options, have, text)
 			}
 		}
@@ -58,7 +63,7 @@ func TestRealSets(t *testing.T) {
 				rt.Fatalf("%v was not wanted\n%s", place, text)
 			}
 		}
-		if a := proof.Table.Matches(proof, nil); a.Answer != Agrees {
+		if a := proof.Table.Matches(proof, nil); a.Answer != render.Agrees {
 			rt.Fatal(a)
 		}
 	})
@@ -95,7 +100,7 @@ func drawFile(t *rapid.T) string {
 // Our reading of foreign files is that of exportfs.
 func TestRealGrammar(t *testing.T) {
 	s := realSandbox()
-	compared := 0
+	dir, compared := t.TempDir(), 0
 	rapid.Check(t, func(rt *rapid.T) {
 		var files []exportsFiles
 		for range 20 {
@@ -106,7 +111,7 @@ func TestRealGrammar(t *testing.T) {
 			rt.Fatal(err)
 		}
 		for i, result := range results {
-			if compareGrammar(rt, files[i].EtcExports, result) {
+			if compareGrammar(rt, dir, files[i].EtcExports, result) {
 				compared++
 			}
 		}
@@ -118,17 +123,22 @@ func TestRealGrammar(t *testing.T) {
 
 // compareGrammar compares places. Which clients and options there are only
 // exportfs knows: texts with others than a few plain ones are passed over.
-func compareGrammar(t *rapid.T, text []byte, result sandboxResult) bool {
-	grants, undecided := parseForeign(text)
-	resolvePaths(grants)
+func compareGrammar(t *rapid.T, dir string, text []byte, result runResult) bool {
+	if err := os.WriteFile(filepath.Join(dir, "exports"), text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := render.ReadForeign(filepath.Join(dir, "exports"), filepath.Join(dir, "exports.d", "nfs.exports"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := map[string]bool{}
-	for _, g := range grants {
+	for _, g := range foreign[0].Grants {
 		if !slices.Contains([]string{"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "2001:db8::1", "10.1.0.0/16", "@ng", "*.x", "*"}, g.Place.Client.String()) || !knownOptions(g.Options) {
 			return false
 		}
 		want[g.Place.Path+" "+g.Place.Client.String()] = true
 	}
-	table, err := ParseTable(result.Etab)
+	table, err := render.ParseTable(result.Etab)
 	if err != nil {
 		return false
 	}
@@ -137,7 +147,7 @@ func compareGrammar(t *rapid.T, text []byte, result sandboxResult) bool {
 		got[place.Path+" "+place.Client.String()] = true
 	}
 	if !maps.Equal(got, want) {
-		t.Fatalf("%q\nexportfs reads %q\nwe read       %q\nundecided %v\n%s", text, slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)), undecided, result.Ran)
+		t.Fatalf("%q\nexportfs reads %q\nwe read       %q\nundecided %v\n%s", text, slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)), foreign[0].Undecided, result.Ran)
 	}
 	return len(want) > 0
 }
@@ -168,7 +178,7 @@ func TestRealRejected(t *testing.T) {
 			rendertest.Grant(t, dir+test.line, public),
 			rendertest.Grant(t, dir+"/b 10.0.0.3(rw,no_subtree_check)", rendertest.Tools()),
 		})
-		_, err := realSandbox().Prove(t.Context(), marshal(t, want), want, nil)
+		_, err := realSandbox().Try(t.Context(), marshal(t, want), want, nil)
 		var rejected *RejectedError
 		if !errors.As(err, &rejected) || len(rejected.Grants) != 1 || rejected.Grants[0].Owner != public || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: %v", test.line, err)
@@ -181,13 +191,13 @@ func TestRealRejected(t *testing.T) {
 func TestRealForeign(t *testing.T) {
 	dir := rendertest.OpenDir(t, "a", "b", "c")
 	want := rendertest.Set(t, dir+"/a 10.0.0.1"+options, dir+"/a 10.0.0.2"+options)
-	foreign := []Foreign{
+	foreign := []render.Foreign{
 		foreignFile("/etc/exports", dir+"/a 10.0.0.1(ro,no_subtree_check)\n"+dir+"/b nohost.example.org(rw) other.example.org(rw) 10.0.0.9(ro)\n"),
 		foreignFile("/etc/exports.d/a.exports", dir+"/c 10.0.0.1(rw)\n"+dir+"/c 10.0.0.2(bad)\n"+dir+"/c 10.0.0.3(rw)\n"),
 		foreignFile("/etc/exports.d/z.exports", dir+"/a 10.0.0.2(ro,no_subtree_check)\n"),
 	}
 	start := time.Now()
-	proof, err := realSandbox().Prove(t.Context(), marshal(t, want), want, foreign)
+	proof, err := realSandbox().Try(t.Context(), marshal(t, want), want, foreign)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +216,7 @@ func TestRealForeign(t *testing.T) {
 	// All names of the active table are resolved.
 	active := maps.Clone(proof.Table)
 	active[exports.Place{Path: dir + "/b", Client: exports.Client{Literal: "real.example.org"}}] = sys
-	if a := active.Matches(proof, foreign); a.Answer != Agrees {
+	if a := active.Matches(proof, foreign); a.Answer != render.Agrees {
 		t.Error(a)
 	}
 }
@@ -215,7 +225,7 @@ func TestRealForeign(t *testing.T) {
 func TestRealNoNamespaces(t *testing.T) {
 	if os.Getenv(rendertest.DirEnv) != "" {
 		want := rendertest.Set(t, "/srv 10.0.0.1(rw,no_such_option)")
-		_, err := realSandbox().Prove(t.Context(), marshal(t, want), want, nil)
+		_, err := realSandbox().Try(t.Context(), marshal(t, want), want, nil)
 		if !errors.Is(err, ErrNoNamespaces) {
 			t.Errorf("error %v", err)
 		}

@@ -1,18 +1,18 @@
-package render
+package sandbox
 
 import (
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
+	"path/filepath"
 	"strings"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/render"
 )
 
-// RejectedError tells that exportfs does not take options or clients that the
+// RejectedError means that exportfs does not accept options or clients that the
 // configuration asks for.
 type RejectedError struct {
 	Exportfs string // the program
@@ -22,30 +22,32 @@ type RejectedError struct {
 	Said   []string // by exportfs about each, ASCII
 }
 
+// Error names what exportfs rejects, and what it says about each.
 func (e *RejectedError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s does not take what the configuration asks for: ", QuotePath(e.Exportfs))
+	fmt.Fprintf(&b, "%s does not take what the configuration asks for: ", render.QuotePath(e.Exportfs))
 	for i, g := range e.Grants {
-		of := fmt.Sprintf("project %s", Quote(g.Owner.String()))
+		of := fmt.Sprintf("project %s", render.Quote(g.Owner.String()))
 		if g.Owner.Public != "" {
-			of = fmt.Sprintf("public line %s", Quote(g.Owner.Public))
+			of = fmt.Sprintf("public line %s", render.Quote(g.Owner.Public))
 		}
-		fmt.Fprintf(&b, "%s(%s) of %s: %s; ", PlaceText(g.Place()), QuoteWord(g.Options), of, oneLine(e.Said[i]))
+		fmt.Fprintf(&b, "%s(%s) of %s: %s; ", render.PlaceText(g.Place()), render.QuoteWord(g.Options), of, strings.ReplaceAll(e.Said[i], "\n", " | "))
 	}
 	b.WriteString("correct these options in the configuration; exports(5) of this host lists those that it knows")
 	return b.String()
 }
 
-// MismatchError tells that exportfs reads the candidate as something else than
-// was meant, although it takes each kind of line for itself. That is a bug.
+// MismatchError means that exportfs reads the candidate as something else than
+// was meant, although it accepts each kind of line for itself. That is a bug.
 type MismatchError struct {
 	Differences []string // at least one, ASCII
-	Ran         Ran
+	Ran         render.Ran
 }
 
 // maxNamed is how many differences an error names before it counts the rest.
 const maxNamed = 10
 
+// Error names the first differences, and asks for a report.
 func (e *MismatchError) Error() string {
 	shown := e.Differences[:min(len(e.Differences), maxNamed)]
 	more := ""
@@ -56,17 +58,17 @@ func (e *MismatchError) Error() string {
 		strings.Join(shown, "; "), more, e.Ran)
 }
 
-// Prove has the host's own exportfs read the candidate, which is the text of
+// Try has the host's own exportfs read the candidate, which is the text of
 // want, together with the foreign files, in a sandbox, and judges by the table
 // that it makes: all that is wanted, all that the foreign files make without
 // the candidate, and nothing else. So nothing is open to the world but what a
-// public line or a foreign file says is.
+// public line or a foreign file says is. It returns the table.
 //
-// It gives a *RejectedError or a *MismatchError; a *TableError where even a
-// foreign file makes a table that rpc.mountd cannot read; an *ExportfsError; a
-// *SandboxError, which can have ErrNoNamespaces in its chain; or the error of
-// ctx.
-func (s Sandbox) Prove(ctx context.Context, candidate []byte, want exports.Set, foreign []Foreign) (Proven, error) {
+// Its errors are a *RejectedError or a *MismatchError; a *render.TableError if the
+// foreign files alone make a table that rpc.mountd cannot read; a
+// *render.ExportfsError; a *ServiceError; an *Error, which can have
+// ErrNoNamespaces in its chain; and the error of ctx.
+func (s Sandbox) Try(ctx context.Context, candidate []byte, want exports.Set, foreign []render.Foreign) (render.Proven, error) {
 	others := exportsFiles{Directory: map[string][]byte{}}
 	all := exportsFiles{Directory: map[string][]byte{}}
 	for _, f := range foreign {
@@ -74,26 +76,26 @@ func (s Sandbox) Prove(ctx context.Context, candidate []byte, want exports.Set, 
 			others.EtcExports, all.EtcExports = f.Text, f.Text
 			continue
 		}
-		name := baseName(f.File)
+		name := filepath.Base(f.File)
 		others.Directory[name], all.Directory[name] = f.Text, f.Text
 	}
-	all.Directory[baseName(s.Own)] = candidate
+	all.Directory[filepath.Base(s.Own)] = candidate
 	results, err := s.run(ctx, others, all)
 	if err != nil {
-		return Proven{}, err
+		return render.Proven{}, err
 	}
-	baseline, err := ParseTable(results[0].Etab)
+	baseline, err := render.ParseTable(results[0].Etab)
 	if err != nil {
-		return Proven{}, fmt.Errorf("the exports files of others: %w", err)
+		return render.Proven{}, fmt.Errorf("the exports files of others: %w", err)
 	}
-	var proven Proven
+	var proven render.Proven
 	for _, g := range want.Grants() {
-		if IsName(g.Client) {
+		if render.IsName(g.Client) {
 			proven.Unresolved = append(proven.Unresolved, g.Place())
 		}
 	}
 	var differences []string
-	if proven.Table, err = ParseTable(results[1].Etab); err != nil {
+	if proven.Table, err = render.ParseTable(results[1].Etab); err != nil {
 		differences = []string{err.Error()}
 	} else {
 		differences = proven.Table.CompareTogether(want, baseline)
@@ -102,9 +104,9 @@ func (s Sandbox) Prove(ctx context.Context, candidate []byte, want exports.Set, 
 		return proven, nil
 	}
 	if err := s.findRejected(ctx, want); err != nil {
-		return Proven{}, err
+		return render.Proven{}, err
 	}
-	return Proven{}, &MismatchError{differences, results[1].Ran}
+	return render.Proven{}, &MismatchError{differences, results[1].Ran}
 }
 
 // standIn is an address for documentation (RFC 5737), for lines of which only
@@ -113,7 +115,7 @@ const standIn = "192.0.2.1"
 
 // findRejected has exportfs read one line of each kind for itself, because its
 // own messages have wrong line numbers. It gives a *RejectedError if there is a
-// line that it does not take, and an *ExportfsError if it takes not even one that
+// line that it does not take, and an *render.ExportfsError if it takes not even one that
 // every exportfs takes.
 func (s Sandbox) findRejected(ctx context.Context, want exports.Set) error {
 	type kind struct {
@@ -128,27 +130,27 @@ func (s Sandbox) findRejected(ctx context.Context, want exports.Set) error {
 		if k := (kind{g.Client.Literal, g.Options}); !seen[k] {
 			seen[k] = true
 			samples = append(samples, g)
-			runs = append(runs, exportsFiles{EtcExports: []byte(GrantLine(resolvable(g)))})
+			runs = append(runs, exportsFiles{EtcExports: []byte(render.GrantLine(resolvable(g)))})
 		}
 	}
 	if len(samples) == 0 {
 		return nil
 	}
 	control := exports.Grant{Path: "/", Client: exports.ParseClient(standIn), Options: "ro,no_subtree_check"}
-	runs = append(runs, exportsFiles{EtcExports: []byte(GrantLine(control))})
+	runs = append(runs, exportsFiles{EtcExports: []byte(render.GrantLine(control))})
 	results, err := s.run(ctx, runs...)
 	if err != nil {
 		return err
 	}
 	last := results[len(samples)]
-	if table, err := ParseTable(last.Etab); err != nil || table[control.Place()] == "" {
-		return &ExportfsError{s.Exportfs, ErrRejectsAll, last.Ran}
+	if table, err := render.ParseTable(last.Etab); err != nil || table[control.Place()] == "" {
+		return &render.ExportfsError{Path: s.Exportfs, Err: render.ErrRejectsAll, Ran: last.Ran}
 	}
 	rejected := &RejectedError{Exportfs: s.Exportfs}
 	for i, g := range samples {
-		table, err := ParseTable(results[i].Etab)
+		table, err := render.ParseTable(results[i].Etab)
 		_, ok := table[resolvable(g).Place()]
-		var unreadable *TableError
+		var unreadable *render.TableError
 		switch {
 		case errors.As(err, &unreadable):
 			rejected.Said = append(rejected.Said, "in the active table, "+unreadable.Problem)
@@ -169,17 +171,8 @@ func (s Sandbox) findRejected(ctx context.Context, want exports.Set) error {
 
 // resolvable gives a grant to a host name another client.
 func resolvable(g exports.Grant) exports.Grant {
-	if IsName(g.Client) {
+	if render.IsName(g.Client) {
 		g.Client = exports.ParseClient(standIn)
 	}
 	return g
-}
-
-func baseName(path string) string {
-	return path[strings.LastIndexByte(path, '/')+1:]
-}
-
-// sortedNames are the names of a directory's files.
-func sortedNames(files map[string][]byte) []string {
-	return slices.Sorted(maps.Keys(files))
 }
