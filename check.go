@@ -16,6 +16,7 @@ import (
 	"nfs-exportd/exports"
 	"nfs-exportd/keystone"
 	"nfs-exportd/render"
+	"nfs-exportd/render/exportfs"
 	"nfs-exportd/render/install"
 	"nfs-exportd/render/sandbox"
 )
@@ -464,7 +465,7 @@ func (k *checkup) checkDisk() (string, error) {
 
 // checkForeign looks at the exports files of others.
 func (k *checkup) checkForeign() (string, error) {
-	if err := render.CheckFIFOs(k.o.foreign); err != nil {
+	if err := exportfs.CheckFIFOs(k.o.foreign); err != nil {
 		return "", err
 	}
 	var names, odd []string
@@ -515,7 +516,7 @@ func (k *checkup) checkDirectories() (string, error) {
 	paths = slices.Compact(paths)
 	var fatal []error
 	var odd []string
-	for _, problem := range render.CheckPaths(paths) {
+	for _, problem := range exportfs.CheckPaths(paths) {
 		if problem.Fatal {
 			fatal = append(fatal, problem)
 		}
@@ -552,7 +553,7 @@ func (k *checkup) checkTable() (string, error) {
 	if k.held != nil {
 		next = "apply is held and leaves it so"
 	}
-	table, err := render.ReadTable(k.settings.etab)
+	table, err := exportfs.ReadTable(k.settings.etab)
 	if broken, ok := errors.AsType[*render.TableError](err); ok {
 		return "", concern(broken.Error() + ": " + next)
 	}

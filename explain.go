@@ -17,6 +17,7 @@ import (
 	"nfs-exportd/exports"
 	"nfs-exportd/keystone"
 	"nfs-exportd/render"
+	"nfs-exportd/render/exportfs"
 )
 
 // explanation is all that is known of one address. What this server has is known
@@ -55,7 +56,7 @@ func (a *app) explain(c *cli.Context) error {
 	if err := x.o.readFiles(s); err != nil {
 		return err
 	}
-	x.table, x.tableErr = render.ReadTable(s.etab)
+	x.table, x.tableErr = exportfs.ReadTable(s.etab)
 	x.err = a.askAbout(c.Context, s, &x)
 	if err := x.print(a.stdout); err != nil {
 		return &outputError{err}

@@ -35,6 +35,7 @@ import (
 	"nfs-exportd/keystone"
 	"nfs-exportd/render"
 	renderdisk "nfs-exportd/render/disk"
+	"nfs-exportd/render/exportfs"
 	"nfs-exportd/render/install"
 	"nfs-exportd/render/sandbox"
 )
@@ -57,7 +58,7 @@ func main() {
 		lookup: net.DefaultResolver.LookupNetIP,
 		local:  localAddresses,
 		sleep:  nil,
-		flush:  render.KernelFlush,
+		flush:  exportfs.KernelFlush,
 	}
 	os.Exit(a.run(ctx, os.Args))
 }
@@ -70,7 +71,7 @@ type app struct {
 	lookup         lookupFunc
 	local          func() ([]netip.Addr, error)
 	sleep          func(context.Context, time.Duration) error // nil: the real one
-	flush          string                                     // render.KernelFlush, or what stands for it
+	flush          string                                     // exportfs.KernelFlush, or what stands for it
 	// patience is for one run of exportfs; 0 is exportfsTimeout.
 	patience time.Duration
 
@@ -200,7 +201,7 @@ func exitStatus(ctx context.Context, err error) int {
 		// A failed installation carries what failed in it: its own status
 		// comes first.
 		{is[*install.ActivationError], exitExportfs},
-		{is[*render.ExportfsError], exitExportfs},
+		{is[*exportfs.Error], exitExportfs},
 		{is[*sandbox.ServiceError], exitExportfs},
 		{is[*render.TableError], exitExportfs},
 
@@ -217,7 +218,7 @@ func exitStatus(ctx context.Context, err error) int {
 		{is[*configError], exitConfiguration},
 		{is[*keystone.CredentialsError], exitConfiguration},
 		{is[*install.AdoptError], exitConfiguration},
-		{is[*render.PathProblem], exitConfiguration},
+		{is[*exportfs.PathProblem], exitConfiguration},
 		{is[*sandbox.RejectedError], exitConfiguration},
 	} {
 		if row.is(err) {
@@ -484,7 +485,7 @@ func (a *app) settings(c *cli.Context) (settings, error) {
 		}
 		s.serveAs = append(s.serveAs, name)
 	}
-	if render.Ignores(s.exportsFile) {
+	if exportfs.Ignores(s.exportsFile) {
 		return settings{}, &usageError{fmt.Errorf("--%s: exportfs does not read a file of the name %q: it must end in .exports, and not begin with a dot", flagExportsFile, s.exportsFile)}
 	}
 	if s.timeout <= 0 {

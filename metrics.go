@@ -13,12 +13,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"nfs-exportd/render/install"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"github.com/urfave/cli/v2"
+
+	"nfs-exportd/render/install"
 )
 
 const (

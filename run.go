@@ -21,6 +21,7 @@ import (
 	"nfs-exportd/exports"
 	"nfs-exportd/keystone"
 	"nfs-exportd/render"
+	"nfs-exportd/render/exportfs"
 	"nfs-exportd/render/install"
 	"nfs-exportd/render/sandbox"
 )
@@ -321,7 +322,7 @@ func (o *outcome) readFiles(s settings) error {
 	if len(o.adopted) > 0 {
 		o.plan.Today = exports.NewSet(today)
 	}
-	o.foreign, err = render.ReadForeign(s.etcExports(), s.exportsFile, s.adopt)
+	o.foreign, err = exportfs.ReadForeign(s.etcExports(), s.exportsFile, s.adopt)
 	return err
 }
 
@@ -458,7 +459,7 @@ func (a *app) checkPaths(desired exports.Set) error {
 		}
 	}
 	var fatal []error
-	for _, problem := range render.CheckPaths(paths) {
+	for _, problem := range exportfs.CheckPaths(paths) {
 		if problem.Fatal {
 			fatal = append(fatal, problem)
 			continue
@@ -475,7 +476,7 @@ func (a *app) prove(ctx context.Context, s settings, o *outcome) error {
 	var table render.Table
 	if !s.noReload {
 		var err error
-		table, err = render.ReadTable(s.etab)
+		table, err = exportfs.ReadTable(s.etab)
 		if broken, ok := errors.AsType[*render.TableError](err); ok {
 			o.table = &render.Agreement{Answer: render.Disagrees, Differences: []string{broken.Error()}}
 		} else if err != nil {
@@ -485,7 +486,7 @@ func (a *app) prove(ctx context.Context, s settings, o *outcome) error {
 		}
 	}
 	if !s.noReload && o.changes() {
-		if err := render.CheckFIFOs(o.foreign); err != nil {
+		if err := exportfs.CheckFIFOs(o.foreign); err != nil {
 			return err
 		}
 	}
@@ -509,8 +510,8 @@ func (a *app) prove(ctx context.Context, s settings, o *outcome) error {
 }
 
 // exportfs is the host's, for the active exports.
-func (a *app) exportfs(s settings) render.Exportfs {
-	return render.Exportfs{Path: s.exportfs, Etab: s.etab, Timeout: a.exportfsTimeout(), Flush: a.flush}
+func (a *app) exportfs(s settings) exportfs.Program {
+	return exportfs.Program{Path: s.exportfs, Etab: s.etab, Timeout: a.exportfsTimeout(), Flush: a.flush}
 }
 
 // withKernel adds to what the active table is like that the kernel does not know it.
@@ -581,7 +582,7 @@ func (o *outcome) approved(id, command string) error {
 // install carries out the plan.
 func (a *app) install(ctx context.Context, s settings, o *outcome) error {
 	file := install.File{Path: s.exportsFile}
-	foreign, err := render.ReadForeign(s.etcExports(), s.exportsFile, s.adopt)
+	foreign, err := exportfs.ReadForeign(s.etcExports(), s.exportsFile, s.adopt)
 	if err == nil {
 		err = install.Unchanged(o.foreign, foreign)
 	}

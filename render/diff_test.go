@@ -9,10 +9,10 @@ import (
 	"strings"
 	"testing"
 
-	"nfs-exportd/render/rendertest"
-
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"nfs-exportd/render/rendertest"
 )
 
 // trailer is what a plan may print behind the diff.

@@ -5,18 +5,18 @@ import (
 	"fmt"
 	"strings"
 
-	"nfs-exportd/render"
+	"nfs-exportd/render/exportfs"
 )
 
 // ActivationError means that the active table did not become what was asked
 // for. It says how far everything is as before.
 type ActivationError struct {
-	Differences   []string   // of the table, ASCII
-	Ran           render.Ran // of the run that failed
-	Err           error      // why the run or the reading of the table failed, or nil
-	FileRestored  bool       // the exports file and the adopted ones are as before
-	TableRestored bool       // the active table is as before
-	RestoreErr    error      // why something is not as before, or nil
+	Differences   []string     // of the table, ASCII
+	Ran           exportfs.Ran // of the run that failed
+	Err           error        // why the run or the reading of the table failed, or nil
+	FileRestored  bool         // the exports file and the adopted ones are as before
+	TableRestored bool         // the active table is as before
+	RestoreErr    error        // why something is not as before, or nil
 }
 
 // Unwrap returns Err and RestoreErr.
@@ -46,7 +46,7 @@ func (e *ActivationError) Error() string {
 	if more := len(e.Differences) - maxNamed; more > 0 {
 		fmt.Fprintf(&b, "and %d more; ", more)
 	}
-	var run *render.ExportfsError // has what exportfs said
+	var run *exportfs.Error // has what exportfs said
 	if e.Err == nil || e.Ran.Said != "" && !errors.As(e.Err, &run) {
 		fmt.Fprintf(&b, "%s; ", e.Ran)
 	}

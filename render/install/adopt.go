@@ -11,6 +11,7 @@ import (
 	"nfs-exportd/exports"
 	"nfs-exportd/render"
 	"nfs-exportd/render/disk"
+	"nfs-exportd/render/exportfs"
 )
 
 // Adopted is an exports file of the program that this one replaces: one file
@@ -91,7 +92,7 @@ func ReadAdopted(path string) (Adopted, error) {
 
 // adoptedOwner returns the owner of a file's grants, by the file's name.
 func adoptedOwner(name string) (owner exports.Owner, problem string) {
-	if render.Ignores(name) {
+	if exportfs.Ignores(name) {
 		return owner, "its name is not PROJECT.exports, so exportfs does not read it"
 	}
 	key := strings.TrimSuffix(name, ".exports")

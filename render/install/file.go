@@ -12,11 +12,11 @@ import (
 	"syscall"
 	"time"
 
-	"nfs-exportd/render/disk"
-
 	"github.com/gofrs/flock"
 	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
+
+	"nfs-exportd/render/disk"
 )
 
 const (

@@ -9,6 +9,7 @@ import (
 
 	"nfs-exportd/exports"
 	"nfs-exportd/render"
+	"nfs-exportd/render/exportfs"
 )
 
 // Job is a new exports file that is to be installed, and all that Run needs.
@@ -20,13 +21,13 @@ type Job struct {
 	Proven   *render.Proven   // of Text; nil if there was no test run
 	Foreign  []render.Foreign // without the adopted files
 	Adopt    []Adopted
-	Exportfs render.Exportfs
+	Exportfs exportfs.Program
 }
 
 // Done is what Run did.
 type Done struct {
 	Wrote    bool // the exports file, not only the active table
-	Ran      render.Ran
+	Ran      exportfs.Ran
 	Adopted  []string // the new names of the adopted files
 	Warnings []string // ASCII: doubts about the table, words of exportfs
 }
@@ -39,14 +40,14 @@ type Done struct {
 // counts as a failure. The caller must hold the lock.
 //
 // ctx can stop it before the first write and not later. It returns the error of
-// ctx; ErrChanged, a *disk.Error, or a *render.ExportfsError for a program that
+// ctx; ErrChanged, a *disk.Error, or a *exportfs.Error for a program that
 // cannot be run, all with nothing changed; or an *ActivationError.
 func Run(ctx context.Context, j Job) (Done, error) {
 	if err := ctx.Err(); err != nil {
 		return Done{}, fmt.Errorf("before the write: %w: %w", err, context.Cause(ctx))
 	}
 	ctx = context.WithoutCancel(ctx)
-	before, err := render.ReadTable(j.Exportfs.Etab)
+	before, err := exportfs.ReadTable(j.Exportfs.Etab)
 	var broken *render.TableError
 	if err != nil && !errors.As(err, &broken) {
 		return Done{}, err
@@ -54,7 +55,7 @@ func Run(ctx context.Context, j Job) (Done, error) {
 	if err := j.CheckRoom(); err != nil {
 		return Done{}, err
 	}
-	if err := errors.Join(j.Exportfs.Check(), render.CheckFIFOs(j.Foreign)); err != nil {
+	if err := errors.Join(j.Exportfs.Check(), exportfs.CheckFIFOs(j.Foreign)); err != nil {
 		return Done{}, fmt.Errorf("%w; nothing was changed", err)
 	}
 	wrote, err := j.write()
@@ -105,21 +106,21 @@ func (j Job) write() (wrote bool, err error) {
 
 // activate runs exportfs and returns what is wrong with the table. A right table is
 // not enough: the kernel must have forgotten the one before.
-func (j Job) activate(ctx context.Context) (render.Ran, []render.Difference, error) {
+func (j Job) activate(ctx context.Context) (exportfs.Ran, []render.Difference, error) {
 	flush, _ := j.Exportfs.LastFlush()
 	ran, err := j.Exportfs.Reload(ctx)
 	if err != nil {
 		return ran, nil, err
 	}
 	if ran.Status < 0 {
-		return ran, nil, &render.ExportfsError{Path: j.Exportfs.Path, Err: render.ErrKilled, Ran: ran}
+		return ran, nil, &exportfs.Error{Path: j.Exportfs.Path, Err: exportfs.ErrKilled, Ran: ran}
 	}
 	pending := j.Exportfs.Pending()
 	// A clock that was put back makes a flush look older than the table, too.
 	if now, ok := j.Exportfs.LastFlush(); ok && now <= flush && pending != "" {
 		return ran, nil, errors.New(pending + ": see that exportfs can write to " + render.QuotePath(j.Exportfs.Flush))
 	}
-	table, err := render.ReadTable(j.Exportfs.Etab)
+	table, err := exportfs.ReadTable(j.Exportfs.Etab)
 	if err != nil {
 		return ran, nil, err
 	}
@@ -204,7 +205,7 @@ func (j Job) undo(ctx context.Context, wrote bool, before render.Table, failure 
 		_, failed := j.Exportfs.Reload(ctx)
 		err = errors.Join(err, failed)
 	}
-	table, failed := render.ReadTable(j.Exportfs.Etab)
+	table, failed := exportfs.ReadTable(j.Exportfs.Etab)
 	failure.RestoreErr = errors.Join(err, failed)
 	failure.TableRestored = failed == nil && before != nil && maps.Equal(table, before)
 }

@@ -19,6 +19,7 @@ import (
 	"nfs-exportd/exports"
 	"nfs-exportd/render"
 	"nfs-exportd/render/disk"
+	"nfs-exportd/render/exportfs"
 	"nfs-exportd/render/rendertest"
 )
 
@@ -65,7 +66,7 @@ func newHost(t *testing.T) host {
 	return h
 }
 
-func (h host) exportfs(t *testing.T, text string) render.Exportfs {
+func (h host) exportfs(t *testing.T, text string) exportfs.Program {
 	t.Helper()
 	text = strings.NewReplacer(
 		"FILES", filepath.Dir(h.file.Path)+"/*.exports",
@@ -77,7 +78,7 @@ func (h host) exportfs(t *testing.T, text string) render.Exportfs {
 	if strings.Contains(text, "sleep") {
 		timeout = 500 * time.Millisecond
 	}
-	return render.Exportfs{Path: rendertest.Script(t, text), Etab: h.etab, Timeout: timeout}
+	return exportfs.Program{Path: rendertest.Script(t, text), Etab: h.etab, Timeout: timeout}
 }
 
 // runs counts the runs of exportfs.
@@ -92,7 +93,7 @@ func (h host) runs(t *testing.T) int {
 
 func (h host) table(t *testing.T) render.Table {
 	t.Helper()
-	table, err := render.ReadTable(h.etab)
+	table, err := exportfs.ReadTable(h.etab)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"nfs-exportd/exports"
 	"nfs-exportd/render"
+	"nfs-exportd/render/exportfs"
 	"nfs-exportd/render/rendertest"
 )
 
@@ -75,7 +76,7 @@ func insideHost(t *testing.T) bool {
 
 func readTable(t *testing.T, path string) render.Table {
 	t.Helper()
-	table, err := render.ReadTable(path)
+	table, err := exportfs.ReadTable(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,24 +85,24 @@ func readTable(t *testing.T, path string) render.Table {
 
 // realHost is this host, inside of insideHost. There nfs.conf names the directory
 // of the table.
-func realHost() (File, render.Exportfs) {
-	return File{"/etc/exports.d/nfs.exports"}, render.Exportfs{Path: realExportfs, Etab: stateDir + "/etab", Timeout: time.Minute}
+func realHost() (File, exportfs.Program) {
+	return File{"/etc/exports.d/nfs.exports"}, exportfs.Program{Path: realExportfs, Etab: stateDir + "/etab", Timeout: time.Minute}
 }
 
 // realChange is a change from what there is to want.
 func realChange(t *testing.T, want exports.Set) Job {
 	t.Helper()
-	f, exportfs := realHost()
-	foreign, err := render.ReadForeign("/etc/exports", f.Path, nil)
+	f, program := realHost()
+	foreign, err := exportfs.ReadForeign("/etc/exports", f.Path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Job{File: f, Old: load(t, f), Text: marshal(t, want), Want: want, Foreign: foreign, Exportfs: exportfs}
+	return Job{File: f, Old: load(t, f), Text: marshal(t, want), Want: want, Foreign: foreign, Exportfs: program}
 }
 
 // tableOrNothing is a table that may be something else than a file.
 func tableOrNothing(path string) render.Table {
-	table, err := render.ReadTable(path)
+	table, err := exportfs.ReadTable(path)
 	if err != nil {
 		return nil
 	}
@@ -109,6 +110,6 @@ func tableOrNothing(path string) render.Table {
 }
 
 func isExportfsError(err error) bool {
-	_, ok := errors.AsType[*render.ExportfsError](err)
+	_, ok := errors.AsType[*exportfs.Error](err)
 	return ok
 }

@@ -49,14 +49,14 @@ func TestRealKills(t *testing.T) {
 		return
 	}
 	dir = rendertest.OpenDir(t, "a")
-	f, exportfs := realHost()
+	f, program := realHost()
 	both := sets()
 	install := func(i int) {
 		t.Helper()
 		if _, err := Run(t.Context(), realChange(t, both[i])); err != nil {
 			t.Fatal(err)
 		}
-		if a := readTable(t, exportfs.Etab).Agrees(both[i], nil); a.Answer != render.Agrees || !bytes.Equal(load(t, f).Text, marshal(t, both[i])) {
+		if a := readTable(t, program.Etab).Agrees(both[i], nil); a.Answer != render.Agrees || !bytes.Equal(load(t, f).Text, marshal(t, both[i])) {
 			t.Fatalf("not as wanted: %v", a)
 		}
 	}
@@ -64,7 +64,7 @@ func TestRealKills(t *testing.T) {
 	stage := func() (file, table int) {
 		t.Helper()
 		file, table = -1, -1
-		text, active := load(t, f).Text, readTable(t, exportfs.Etab)
+		text, active := load(t, f).Text, readTable(t, program.Etab)
 		for i, s := range both {
 			if bytes.Equal(text, marshal(t, s)) {
 				file = i

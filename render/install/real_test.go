@@ -17,6 +17,7 @@ import (
 
 	"nfs-exportd/exports"
 	"nfs-exportd/render"
+	"nfs-exportd/render/exportfs"
 	"nfs-exportd/render/rendertest"
 	"nfs-exportd/render/sandbox"
 )
@@ -26,7 +27,7 @@ func TestRealInstall(t *testing.T) {
 		return
 	}
 	dir := rendertest.OpenDir(t, "a", "b c", "d")
-	f, exportfs := realHost()
+	f, program := realHost()
 	rendertest.Write(t, "/etc/exports", dir+"/d 10.0.0.7(ro,no_subtree_check)\n", 0o644)
 	step := func(name string, want exports.Set, adopt []Adopted, proven bool) error {
 		t.Helper()
@@ -34,11 +35,11 @@ func TestRealInstall(t *testing.T) {
 		for _, a := range adopt {
 			paths = append(paths, a.Path)
 		}
-		foreign, err := render.ReadForeign("/etc/exports", f.Path, paths)
+		foreign, err := exportfs.ReadForeign("/etc/exports", f.Path, paths)
 		if err != nil {
 			t.Fatal(name, err)
 		}
-		c := Job{File: f, Old: load(t, f), Text: marshal(t, want), Want: want, Adopt: adopt, Foreign: foreign, Exportfs: exportfs}
+		c := Job{File: f, Old: load(t, f), Text: marshal(t, want), Want: want, Adopt: adopt, Foreign: foreign, Exportfs: program}
 		if proven {
 			sandbox := sandbox.Sandbox{Self: "nfs-exportd", Exportfs: realExportfs, Own: f.Path, Timeout: time.Minute}
 			proven, err := sandbox.Try(t.Context(), c.Text, want, foreign)
@@ -54,7 +55,7 @@ func TestRealInstall(t *testing.T) {
 		if len(outcome.Warnings) > 0 || outcome.Ran.Status != 0 {
 			t.Errorf("%s: %+v", name, outcome)
 		}
-		table, err := render.ReadTable(exportfs.Etab)
+		table, err := exportfs.ReadTable(program.Etab)
 		if err != nil {
 			t.Fatal(name, err)
 		}
@@ -101,7 +102,7 @@ func TestRealInstall(t *testing.T) {
 		t.Errorf("the directory has %q", got)
 	}
 	// An option that exportfs does not take, with nobody to prove it before.
-	before, text := readTable(t, exportfs.Etab), load(t, f).Text
+	before, text := readTable(t, program.Etab), load(t, f).Text
 	bad := rendertest.Set(t, dir+"/a 10.0.0.1"+options, dir+"/a 10.0.0.2(rw,no_such_option)", dir+"/a 2001:db8::5"+options)
 	var failure *ActivationError
 	if err := step("bad", bad, nil, false); !errors.As(err, &failure) || !failure.FileRestored || !failure.TableRestored {
@@ -114,15 +115,15 @@ func TestRealInstall(t *testing.T) {
 		"8k":  isFileError,
 		"32k": isRestored,
 	} {
-		if err := syscall.Mount("tmpfs", filepath.Dir(exportfs.Etab), "tmpfs", 0, "size="+size); err != nil {
+		if err := syscall.Mount("tmpfs", filepath.Dir(program.Etab), "tmpfs", 0, "size="+size); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := exportfs.Reload(t.Context()); err != nil {
+		if _, err := program.Reload(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		fill := strings.Repeat("x", map[string]int{"8k": 2000, "32k": 4000}[size])
-		rendertest.Write(t, filepath.Dir(exportfs.Etab)+"/fill", fill, 0o644)
-		small := readTable(t, exportfs.Etab)
+		rendertest.Write(t, filepath.Dir(program.Etab)+"/fill", fill, 0o644)
+		small := readTable(t, program.Etab)
 		var lines []string
 		for i := range 14 {
 			lines = append(lines, fmt.Sprintf("%s/a 10.0.1.%d%s", dir, i, options))
@@ -130,10 +131,10 @@ func TestRealInstall(t *testing.T) {
 		c := rendertest.Set(t, lines...)
 		if size == "32k" {
 			// The check for room would refuse more than this.
-			exportfs.Path = rendertest.Script(t, "grep -q 10.0.1.0 "+f.Path+" && head -c 40000 /dev/zero >"+filepath.Dir(exportfs.Etab)+"/fill 2>/dev/null; "+realExportfs+` "$@"; rc=$?; rm `+filepath.Dir(exportfs.Etab)+"/fill; exit $rc")
+			program.Path = rendertest.Script(t, "grep -q 10.0.1.0 "+f.Path+" && head -c 40000 /dev/zero >"+filepath.Dir(program.Etab)+"/fill 2>/dev/null; "+realExportfs+` "$@"; rc=$?; rm `+filepath.Dir(program.Etab)+"/fill; exit $rc")
 		}
-		_, err := Run(t.Context(), Job{File: f, Old: load(t, f), Text: marshal(t, c), Want: c, Exportfs: exportfs})
-		exportfs.Path = realExportfs
+		_, err := Run(t.Context(), Job{File: f, Old: load(t, f), Text: marshal(t, c), Want: c, Exportfs: program})
+		program.Path = realExportfs
 		t.Log(size, err)
 		if !right(err) {
 			t.Errorf("%s: error %v", size, err)
@@ -141,14 +142,14 @@ func TestRealInstall(t *testing.T) {
 		if !bytes.Equal(load(t, f).Text, text) {
 			t.Errorf("%s: the file changed", size)
 		}
-		if !maps.Equal(readTable(t, exportfs.Etab), small) {
+		if !maps.Equal(readTable(t, program.Etab), small) {
 			t.Errorf("%s: the table changed", size)
 		}
-		if err := syscall.Unmount(filepath.Dir(exportfs.Etab), 0); err != nil {
+		if err := syscall.Unmount(filepath.Dir(program.Etab), 0); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if !maps.Equal(readTable(t, exportfs.Etab), before) {
+	if !maps.Equal(readTable(t, program.Etab), before) {
 		t.Error("the table changed")
 	}
 }
@@ -160,8 +161,8 @@ func TestRealFaults(t *testing.T) {
 		return
 	}
 	dir := rendertest.OpenDir(t, "a", "b")
-	f, exportfs := realHost()
-	state := filepath.Dir(exportfs.Etab)
+	f, program := realHost()
+	state := filepath.Dir(program.Etab)
 	old := rendertest.Set(t, dir+"/a 10.0.0.1"+options, dir+"/b 10.0.0.1"+options)
 	want := rendertest.Set(t, dir+"/a 10.0.0.2"+options, dir+"/b 10.0.0.1"+options)
 	restored := func(err error) bool { return isRestored(err) }
@@ -195,25 +196,25 @@ func TestRealFaults(t *testing.T) {
 		}, restored, "exportfs was killed by a signal"},
 		{"exportfs is not installed", func(_ *testing.T, c *Job) { c.Exportfs.Path = "/none" }, isExportfsError, "nfs-kernel-server"},
 		{"the table is a directory", func(t *testing.T, _ *Job) {
-			if err := errors.Join(os.Remove(exportfs.Etab), os.Mkdir(exportfs.Etab, 0o755)); err != nil {
+			if err := errors.Join(os.Remove(program.Etab), os.Mkdir(program.Etab, 0o755)); err != nil {
 				t.Fatal(err)
 			}
 		}, before, "it is not a regular file"},
 		{"the table is a FIFO", func(t *testing.T, _ *Job) {
-			if err := errors.Join(os.Remove(exportfs.Etab), rendertest.Mkfifo(exportfs.Etab)); err != nil {
+			if err := errors.Join(os.Remove(program.Etab), rendertest.Mkfifo(program.Etab)); err != nil {
 				t.Fatal(err)
 			}
 		}, before, "it is not a regular file"},
 		{"the table is missing", func(t *testing.T, _ *Job) {
-			if err := os.Remove(exportfs.Etab); err != nil {
+			if err := os.Remove(program.Etab); err != nil {
 				t.Fatal(err)
 			}
 		}, nil, ""},
-		{"the table is garbage", func(t *testing.T, _ *Job) { rendertest.Write(t, exportfs.Etab, "\x00\n/srv *", 0o644) }, nil, ""},
+		{"the table is garbage", func(t *testing.T, _ *Job) { rendertest.Write(t, program.Etab, "\x00\n/srv *", 0o644) }, nil, ""},
 		{"the table is cut", func(t *testing.T, _ *Job) {
-			info, err := os.Stat(exportfs.Etab)
+			info, err := os.Stat(program.Etab)
 			if err == nil {
-				err = os.Truncate(exportfs.Etab, info.Size()-5)
+				err = os.Truncate(program.Etab, info.Size()-5)
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -255,12 +256,12 @@ func TestRealFaults(t *testing.T) {
 				}
 			})
 			rendertest.Write(t, f.Path, string(marshal(t, old)), 0o644)
-			if _, err := exportfs.Reload(t.Context()); err != nil {
+			if _, err := program.Reload(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			c := realChange(t, want)
 			row.make(t, &c)
-			file, table := load(t, f), tableOrNothing(exportfs.Etab)
+			file, table := load(t, f), tableOrNothing(program.Etab)
 			outcome, err := Run(t.Context(), c)
 			t.Log(err, outcome.Warnings)
 			if row.right == nil {
@@ -270,7 +271,7 @@ func TestRealFaults(t *testing.T) {
 				if got := load(t, f).Text; !bytes.Equal(got, c.Text) {
 					t.Errorf("the file is %q", got)
 				}
-				if a := readTable(t, exportfs.Etab).Agrees(want, c.Foreign); a.Answer == render.Disagrees {
+				if a := readTable(t, program.Etab).Agrees(want, c.Foreign); a.Answer == render.Disagrees {
 					t.Errorf("the table: %v", a)
 				}
 				if said := strings.Join(outcome.Warnings, "\n"); !strings.Contains(said, row.says) || row.says == "" && said != "" {
@@ -284,7 +285,7 @@ func TestRealFaults(t *testing.T) {
 			if got := load(t, f).Text; !bytes.Equal(got, file.Text) {
 				t.Errorf("the file is %q", got)
 			}
-			if got := tableOrNothing(exportfs.Etab); !maps.Equal(got, table) {
+			if got := tableOrNothing(program.Etab); !maps.Equal(got, table) {
 				t.Errorf("the table is %v", got)
 			}
 		})

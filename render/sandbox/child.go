@@ -12,7 +12,7 @@ import (
 	"slices"
 	"syscall"
 
-	"nfs-exportd/render"
+	"nfs-exportd/render/exportfs"
 )
 
 // The inside of the sandbox. /etc becomes a tmpfs with links to all that was in
@@ -67,8 +67,8 @@ func inside(request childRequest) childReply {
 		}
 		result := runResult{}
 		var err error
-		var failed *render.ExportfsError
-		result.Ran, err = render.Exportfs{Path: request.Exportfs, Timeout: request.Timeout}.Reload(context.Background())
+		var failed *exportfs.Error
+		result.Ran, err = exportfs.Program{Path: request.Exportfs, Timeout: request.Timeout}.Reload(context.Background())
 		if errors.As(err, &failed) {
 			result.TimedOut = errors.Is(err, context.DeadlineExceeded)
 			result.Problem = failed.Err.Error()

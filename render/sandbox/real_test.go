@@ -18,6 +18,7 @@ import (
 
 	"nfs-exportd/exports"
 	"nfs-exportd/render"
+	"nfs-exportd/render/exportfs"
 	"nfs-exportd/render/rendertest"
 )
 
@@ -127,7 +128,7 @@ func compareGrammar(t *rapid.T, dir string, text []byte, result runResult) bool 
 	if err := os.WriteFile(filepath.Join(dir, "exports"), text, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	foreign, err := render.ReadForeign(filepath.Join(dir, "exports"), filepath.Join(dir, "exports.d", "nfs.exports"), nil)
+	foreign, err := exportfs.ReadForeign(filepath.Join(dir, "exports"), filepath.Join(dir, "exports.d", "nfs.exports"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,8 @@ import (
 	"syscall"
 	"time"
 
-	"nfs-exportd/render"
 	"nfs-exportd/render/disk"
+	"nfs-exportd/render/exportfs"
 )
 
 // The first argument with which this program is started to do a part of a proof,
@@ -117,7 +117,7 @@ type childRequest struct {
 
 // limit is how long the answer may take.
 func (r childRequest) limit() time.Duration {
-	return childTimeout + time.Duration(len(r.Runs))*(r.Timeout+render.WaitDelay)
+	return childTimeout + time.Duration(len(r.Runs))*(r.Timeout+exportfs.WaitDelay)
 }
 
 // childReply is what the child writes to its standard output, as JSON.
@@ -131,7 +131,7 @@ type childReply struct {
 }
 
 type runResult struct {
-	Ran      render.Ran
+	Ran      exportfs.Ran
 	TimedOut bool
 	Errno    syscall.Errno // why exportfs could not be started, if so
 	Problem  string        // the same in words
@@ -145,7 +145,7 @@ const childTimeout = 30 * time.Second
 
 // run has exportfs read each of the given files in turn, beginning with an empty
 // table each time. It gives a *Error, a *ServiceError, an
-// *render.ExportfsError, or the error of ctx.
+// *exportfs.Error, or the error of ctx.
 func (s Sandbox) run(ctx context.Context, runs ...exportsFiles) ([]runResult, error) {
 	request := childRequest{Exportfs: s.Exportfs, Timeout: s.Timeout, Runs: runs}
 	limited, cancel := context.WithTimeout(ctx, request.limit())
@@ -176,11 +176,11 @@ func (s Sandbox) run(ctx context.Context, runs ...exportsFiles) ([]runResult, er
 	for _, result := range reply.Results {
 		switch {
 		case result.TimedOut:
-			return nil, &render.ExportfsError{Path: s.Exportfs, Err: context.DeadlineExceeded, Ran: result.Ran}
+			return nil, &exportfs.Error{Path: s.Exportfs, Err: context.DeadlineExceeded, Ran: result.Ran}
 		case result.Errno != 0:
-			return nil, &render.ExportfsError{Path: s.Exportfs, Err: result.Errno, Ran: result.Ran}
+			return nil, &exportfs.Error{Path: s.Exportfs, Err: result.Errno, Ran: result.Ran}
 		case result.Problem != "":
-			return nil, &render.ExportfsError{Path: s.Exportfs, Err: errors.New(result.Problem), Ran: result.Ran}
+			return nil, &exportfs.Error{Path: s.Exportfs, Err: errors.New(result.Problem), Ran: result.Ran}
 		}
 	}
 	return reply.Results, nil
@@ -203,13 +203,13 @@ func (s Sandbox) child(ctx context.Context, request childRequest) ([]byte, error
 	cmd := exec.CommandContext(ctx, "/proc/self/exe")
 	cmd.Args = []string{s.Self, childCommand}
 	// The last one spares a build with the race detector a second at the end.
-	cmd.Env = append(render.Environment(), "GORACE=atexit_sleep_ms=0")
+	cmd.Env = append(exportfs.Environment(), "GORACE=atexit_sleep_ms=0")
 	cmd.Dir = "/"
 	cmd.Stdin = bytes.NewReader(input)
 	var output bytes.Buffer
-	said := new(render.Output)
+	said := new(exportfs.Output)
 	cmd.Stdout, cmd.Stderr = &output, said
-	cmd.WaitDelay = render.WaitDelay
+	cmd.WaitDelay = exportfs.WaitDelay
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		// As the first process of a process namespace it takes all others of
 		// the namespace with it when it ends.

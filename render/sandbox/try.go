@@ -10,6 +10,7 @@ import (
 
 	"nfs-exportd/exports"
 	"nfs-exportd/render"
+	"nfs-exportd/render/exportfs"
 )
 
 // RejectedError means that exportfs does not accept options or clients that the
@@ -41,7 +42,7 @@ func (e *RejectedError) Error() string {
 // was meant, although it accepts each kind of line for itself. That is a bug.
 type MismatchError struct {
 	Differences []string // at least one, ASCII
-	Ran         render.Ran
+	Ran         exportfs.Ran
 }
 
 // maxNamed is how many differences an error names before it counts the rest.
@@ -66,7 +67,7 @@ func (e *MismatchError) Error() string {
 //
 // Its errors are a *RejectedError or a *MismatchError; a *render.TableError if the
 // foreign files alone make a table that rpc.mountd cannot read; a
-// *render.ExportfsError; a *ServiceError; an *Error, which can have
+// *exportfs.Error; a *ServiceError; an *Error, which can have
 // ErrNoNamespaces in its chain; and the error of ctx.
 func (s Sandbox) Try(ctx context.Context, candidate []byte, want exports.Set, foreign []render.Foreign) (render.Proven, error) {
 	others := exportsFiles{Directory: map[string][]byte{}}
@@ -115,7 +116,7 @@ const standIn = "192.0.2.1"
 
 // findRejected has exportfs read one line of each kind for itself, because its
 // own messages have wrong line numbers. It gives a *RejectedError if there is a
-// line that it does not take, and an *render.ExportfsError if it takes not even one that
+// line that it does not take, and an *exportfs.Error if it takes not even one that
 // every exportfs takes.
 func (s Sandbox) findRejected(ctx context.Context, want exports.Set) error {
 	type kind struct {
@@ -144,7 +145,7 @@ func (s Sandbox) findRejected(ctx context.Context, want exports.Set) error {
 	}
 	last := results[len(samples)]
 	if table, err := render.ParseTable(last.Etab); err != nil || table[control.Place()] == "" {
-		return &render.ExportfsError{Path: s.Exportfs, Err: render.ErrRejectsAll, Ran: last.Ran}
+		return &exportfs.Error{Path: s.Exportfs, Err: exportfs.ErrRejectsAll, Ran: last.Ran}
 	}
 	rejected := &RejectedError{Exportfs: s.Exportfs}
 	for i, g := range samples {

@@ -11,6 +11,7 @@ import (
 
 	"nfs-exportd/exports"
 	"nfs-exportd/render"
+	"nfs-exportd/render/exportfs"
 	"nfs-exportd/render/rendertest"
 )
 
@@ -99,16 +100,16 @@ func TestProve(t *testing.T) {
 		},
 		{
 			name: "takes nothing", exportfs: "", want: rendertest.Set(t, "/srv/a 10.0.0.1(rw)"),
-			right: is[*render.ExportfsError], says: []string{"takes no line at all: exportfs ended with status 0 and said nothing: see that"},
+			right: is[*exportfs.Error], says: []string{"takes no line at all: exportfs ended with status 0 and said nothing: see that"},
 		},
 		{
 			name: "takes nothing and says why", exportfs: "echo boo; echo hoo >&2; exit 1", want: rendertest.Set(t, "/srv/a 10.0.0.1(rw)"),
-			right: is[*render.ExportfsError], says: []string{"takes no line at all: exportfs ended with status 1 and said: boo | hoo: see that"},
+			right: is[*exportfs.Error], says: []string{"takes no line at all: exportfs ended with status 1 and said: boo | hoo: see that"},
 		},
 		{
 			name: "hangs", exportfs: "echo waiting >&2; sleep 1000", want: rendertest.Set(t, "/srv/a 10.0.0.1(rw)"),
 			right: func(err error) bool {
-				return is[*render.ExportfsError](err) && errors.Is(err, context.DeadlineExceeded)
+				return is[*exportfs.Error](err) && errors.Is(err, context.DeadlineExceeded)
 			},
 			says: []string{"was killed (it said: waiting): see"},
 		},
@@ -184,7 +185,7 @@ func TestProveCannotRun(t *testing.T) {
 	s.Exportfs += "none"
 	_, err := s.Try(t.Context(), marshal(t, want), want, nil)
 	needSandbox(t, err)
-	if !is[*render.ExportfsError](err) || !strings.Contains(err.Error(), "nfs-kernel-server") {
+	if !is[*exportfs.Error](err) || !strings.Contains(err.Error(), "nfs-kernel-server") {
 		t.Errorf("error %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

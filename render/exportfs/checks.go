@@ -1,4 +1,4 @@
-package render
+package exportfs
 
 import (
 	"errors"
@@ -8,16 +8,17 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"nfs-exportd/render/disk"
-
 	"golang.org/x/sys/unix"
+
+	"nfs-exportd/render"
+	"nfs-exportd/render/disk"
 )
 
 // CheckRoom returns a *disk.Error if exportfs cannot write an active table of
 // size bytes: without the right to it exportfs fails only after the exports file
 // is written, and without room it replaces the old table with one that is cut
 // short and reports success (xtab_write in nfs-utils' support/export/xtab.c).
-func (e Exportfs) CheckRoom(size uint64) error {
+func (e Program) CheckRoom(size uint64) error {
 	etab := e.Etab
 	dir := filepath.Dir(etab)
 	if err := disk.Replaceable(etab); err != nil {
@@ -42,7 +43,7 @@ func (e Exportfs) CheckRoom(size uint64) error {
 
 // CheckFIFOs returns a *disk.Error if exportfs would wait for ever for one of the
 // foreign files, with its own lock held.
-func CheckFIFOs(foreign []Foreign) error {
+func CheckFIFOs(foreign []render.Foreign) error {
 	for _, f := range foreign {
 		if info, err := os.Stat(f.File); err == nil && info.Mode()&fs.ModeNamedPipe != 0 {
 			return disk.NewError(f.File, "let exportfs read", disk.ErrFIFO)

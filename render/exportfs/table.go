@@ -1,24 +1,25 @@
-package render
+package exportfs
 
 import (
 	"errors"
 	"io/fs"
 
+	"nfs-exportd/render"
 	"nfs-exportd/render/disk"
 )
 
 // ReadTable reads the active table of this host. One that does not exist is
-// empty. It gives a *TableError or a *disk.Error.
-func ReadTable(path string) (Table, error) {
+// empty. It gives a *render.TableError or a *disk.Error.
+func ReadTable(path string) (render.Table, error) {
 	text, _, err := disk.Read(path, true)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Table{}, nil
+		return render.Table{}, nil
 	}
 	if err != nil {
 		return nil, disk.NewError(path, "read", err)
 	}
-	table, err := ParseTable(text)
-	var problem *TableError
+	table, err := render.ParseTable(text)
+	var problem *render.TableError
 	if errors.As(err, &problem) {
 		problem.Path = path
 	}

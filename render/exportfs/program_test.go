@@ -1,4 +1,4 @@
-package render
+package exportfs
 
 import (
 	"context"
@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"nfs-exportd/render/rendertest"
-
 	"golang.org/x/sys/unix"
+
+	"nfs-exportd/render/rendertest"
 )
 
 func TestReload(t *testing.T) {
@@ -31,7 +31,7 @@ func TestReload(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := Exportfs{Path: rendertest.Script(t, test.text), Timeout: time.Minute}.Reload(t.Context())
+			got, err := Program{Path: rendertest.Script(t, test.text), Timeout: time.Minute}.Reload(t.Context())
 			if err != nil || got != test.want {
 				t.Errorf("got %+q, %v", got, err)
 			}
@@ -41,7 +41,7 @@ func TestReload(t *testing.T) {
 
 func TestReloadBounded(t *testing.T) {
 	t.Parallel()
-	ran, err := Exportfs{Path: rendertest.Script(t, "head -c 1000000 /dev/zero | tr '\\0' x >&2"), Timeout: time.Minute}.Reload(t.Context())
+	ran, err := Program{Path: rendertest.Script(t, "head -c 1000000 /dev/zero | tr '\\0' x >&2"), Timeout: time.Minute}.Reload(t.Context())
 	if err != nil || len(ran.Said) != maxSaid {
 		t.Errorf("%d bytes, %v", len(ran.Said), err)
 	}
@@ -53,8 +53,8 @@ func TestReloadHangs(t *testing.T) {
 	pids := filepath.Join(dir, "pids")
 	path := rendertest.Script(t, "sleep 1000 & echo $! >>"+pids+"; echo $$ >>"+pids+"; echo waiting >&2; wait")
 	start := time.Now()
-	_, err := Exportfs{Path: path, Timeout: 300 * time.Millisecond}.Reload(t.Context())
-	var failed *ExportfsError
+	_, err := Program{Path: path, Timeout: 300 * time.Millisecond}.Reload(t.Context())
+	var failed *Error
 	if !errors.As(err, &failed) || !errors.Is(err, context.DeadlineExceeded) || failed.Ran.Said != "waiting" {
 		t.Errorf("error %v", err)
 	}
@@ -97,7 +97,7 @@ func TestReloadLeavesChild(t *testing.T) {
 			pid := filepath.Join(t.TempDir(), "pid")
 			path := rendertest.Script(t, "setsid sh -c 'echo $$ >"+pid+"; echo done >&2; exec sleep 1000' & while ! [ -s "+pid+" ]; do sleep 0.01; done\n"+test.text)
 			start := time.Now()
-			ran, err := Exportfs{Path: path, Timeout: test.patience}.Reload(t.Context())
+			ran, err := Program{Path: path, Timeout: test.patience}.Reload(t.Context())
 			if !test.right(ran, err) {
 				t.Errorf("%+v, %v", ran, err)
 			}
@@ -146,8 +146,8 @@ func TestReloadCanceled(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := Exportfs{Path: rendertest.Script(t, "exit 0"), Timeout: time.Minute}.Reload(ctx)
-	var failed *ExportfsError
+	_, err := Program{Path: rendertest.Script(t, "exit 0"), Timeout: time.Minute}.Reload(ctx)
+	var failed *Error
 	if !errors.As(err, &failed) || !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
@@ -166,8 +166,8 @@ func TestReloadCannotStart(t *testing.T) {
 		filepath.Join(dir, "none"):        "nfs-kernel-server",
 		filepath.Join(dir, "plain"):       "permission denied",
 	} {
-		_, err := Exportfs{Path: path, Timeout: time.Minute}.Reload(t.Context())
-		var failed *ExportfsError
+		_, err := Program{Path: path, Timeout: time.Minute}.Reload(t.Context())
+		var failed *Error
 		if !errors.As(err, &failed) || !strings.Contains(err.Error(), words) {
 			t.Errorf("error %v", err)
 		}

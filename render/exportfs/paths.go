@@ -1,4 +1,4 @@
-package render
+package exportfs
 
 import (
 	"errors"
@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 
+	"nfs-exportd/render"
 	"nfs-exportd/render/disk"
 )
 
@@ -21,7 +22,7 @@ type PathProblem struct {
 }
 
 func (p *PathProblem) Error() string {
-	return fmt.Sprintf("exported path %s: %s", QuotePath(p.Path), p.Problem)
+	return fmt.Sprintf("exported path %s: %s", render.QuotePath(p.Path), p.Problem)
 }
 
 // CheckPaths looks at directories that are to be exported. exportfs follows
@@ -39,23 +40,23 @@ func CheckPaths(paths []string) []*PathProblem {
 }
 
 func checkPath(path string) (fatal bool, problem string) {
-	for at := range parts(path) {
+	for at := range steps(path) {
 		switch info, err := os.Lstat(at); {
 		case errors.Is(err, fs.ErrNotExist):
 			return false, "it does not exist: create the directory, or mount its file system"
 		case err != nil:
 			return false, fmt.Sprintf("it cannot be looked at (%s): see that it is a directory; exportfs will look as root", disk.Bare(err))
 		case info.Mode()&fs.ModeSymlink != 0:
-			return true, fmt.Sprintf("%s is a symbolic link: name the directory that is meant in the configuration", QuotePath(at))
+			return true, fmt.Sprintf("%s is a symbolic link: name the directory that is meant in the configuration", render.QuotePath(at))
 		case !info.IsDir():
-			return true, fmt.Sprintf("%s is not a directory: name the directory that is meant in the configuration", QuotePath(at))
+			return true, fmt.Sprintf("%s is not a directory: name the directory that is meant in the configuration", render.QuotePath(at))
 		}
 	}
 	return false, ""
 }
 
-// parts gives the directories on the way to a path, from / on, and the path.
-func parts(path string) iter.Seq[string] {
+// steps returns the directories on the way to a path, from / on, and the path.
+func steps(path string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		if !yield("/") || path == "/" {
 			return

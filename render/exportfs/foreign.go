@@ -1,4 +1,4 @@
-package render
+package exportfs
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"nfs-exportd/render"
 	"nfs-exportd/render/disk"
 )
 
@@ -17,7 +18,7 @@ import (
 // reads them, but for those whose paths are in without. What cannot be read is
 // Undecided in the result. It returns a *disk.Error if the directory cannot be
 // listed; one that does not exist is empty.
-func ReadForeign(etcExports, own string, without []string) ([]Foreign, error) {
+func ReadForeign(etcExports, own string, without []string) ([]render.Foreign, error) {
 	dir := filepath.Dir(own)
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -72,21 +73,21 @@ func sameDir(a, b string) bool {
 }
 
 // readForeign adds the file at path, if there is one.
-func readForeign(foreign []Foreign, path string, first bool) []Foreign {
-	f := Foreign{File: path}
+func readForeign(foreign []render.Foreign, path string, first bool) []render.Foreign {
+	f := render.Foreign{File: path}
 	text, _, err := disk.Read(path, true)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if _, err := os.Lstat(path); err != nil {
 			return foreign
 		}
-		f.Undecided = []Line{{Problem: "a symbolic link that leads nowhere"}}
+		f.Undecided = []render.Line{{Problem: "a symbolic link that leads nowhere"}}
 	case errors.Is(err, disk.ErrNotRegular) && isDir(path):
 		return foreign
 	case err != nil:
-		f.Undecided = []Line{{Problem: fmt.Sprintf("cannot be read: %s", disk.Bare(err))}}
+		f.Undecided = []render.Line{{Problem: fmt.Sprintf("cannot be read: %s", disk.Bare(err))}}
 	default:
-		f = ParseForeign(path, text)
+		f = render.ParseForeign(path, text)
 		resolvePaths(f.Grants)
 	}
 	f.First = first
@@ -100,7 +101,7 @@ func isDir(path string) bool {
 
 // resolvePaths names directories as exportfs does: through all symbolic links,
 // or as they are written where there is nothing.
-func resolvePaths(grants []ForeignGrant) {
+func resolvePaths(grants []render.ForeignGrant) {
 	resolved := map[string]string{}
 	for i := range grants {
 		path := grants[i].Place.Path
