@@ -14,7 +14,7 @@ import (
 func (o *outcome) printText(w io.Writer) error {
 	var b strings.Builder
 	if o.rewrites() {
-		if err := render.WriteDiff(w, o.path, o.old.Text, o.text, o.old.Exists); err != nil {
+		if _, err := w.Write(render.Diff(o.path, o.old.Text, o.text, o.old.Exists)); err != nil {
 			return err
 		}
 	}

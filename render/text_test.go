@@ -140,7 +140,7 @@ func TestOwnerComment(t *testing.T) {
 		"":          `# project "n"`,
 	} {
 		owner := exports.Owner{ID: id, Name: "n"}
-		if got := string(appendOwner(nil, owner)); got != want+"\n" {
+		if got := ownerComment(owner); got != want {
 			t.Errorf("%q: %s, want %s", id, got, want)
 		}
 		if about, got := parseOwner(want); !about || got != owner {
