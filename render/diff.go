@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/rogpeppe/go-internal/diff"
@@ -14,18 +16,27 @@ import (
 // which patch(1) reads, and nil if there is none. exists says whether there is an
 // old file: the diff of an empty one and of a missing one differ.
 func Diff(name string, old, new []byte, exists bool) []byte {
-	unified := diff.Diff("old", old, "new", new)
-	if unified == nil {
+	if bytes.Equal(old, new) {
 		return nil
 	}
 	oldName := "/dev/null"
 	if exists {
 		oldName = diffName(name)
 	}
+	text := fmt.Appendf(nil, "--- %s\n+++ %s\n", oldName, diffName(name))
+	if len(old) == 0 && bytes.HasSuffix(new, []byte("\n")) {
+		// To search for common lines would take ten times as much memory.
+		n := bytes.Count(new, []byte("\n"))
+		text = slices.Grow(fmt.Appendf(text, "@@ -0,0 +1,%d @@\n", n), len(new)+n)
+		for line := range bytes.Lines(new) {
+			text = append(append(text, '+'), line...)
+		}
+		return text
+	}
 	// The package's own header cannot say that a file is new, nor have a name
 	// with a blank.
-	_, hunks, _ := bytes.Cut(unified, []byte("+++ new\n"))
-	return append([]byte("--- "+oldName+"\n+++ "+diffName(name)+"\n"), hunks...)
+	_, hunks, _ := bytes.Cut(diff.Diff("old", old, "new", new), []byte("+++ new\n"))
+	return append(text, hunks...)
 }
 
 // diffName quotes a name as diff(1) of GNU does, where that is needed.

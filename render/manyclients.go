@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 
 	"nfs-exportd/exports"
 )
@@ -13,15 +14,17 @@ const manyClients = 2000
 // ManyClients returns a warning if the file of a set and the foreign ones have so
 // many different clients that exportfs is slow with them, else "".
 func ManyClients(set exports.Set, foreign []Foreign) string {
-	clients := map[exports.Client]bool{}
+	clients := make([]exports.Client, 0, set.Len())
 	for _, g := range set.Grants() {
-		clients[g.Client] = true
+		clients = append(clients, g.Client)
 	}
 	for _, f := range foreign {
 		for _, g := range f.Grants {
-			clients[g.Place.Client] = true
+			clients = append(clients, g.Place.Client)
 		}
 	}
+	slices.SortFunc(clients, exports.Client.Compare)
+	clients = slices.Compact(clients)
 	if len(clients) < manyClients {
 		return ""
 	}

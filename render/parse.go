@@ -9,11 +9,11 @@ import (
 	"nfs-exportd/exports"
 )
 
-// Parsed is what an exports file holds.
+// Parsed is the content of an exports file.
 type Parsed struct {
-	// Set are the grants, with their owners as the comments tell them.
+	// Set are the grants, with the owners that the comments name.
 	Set exports.Set
-	// Edited tells that somebody else than this program has written to the
+	// Edited says that somebody else than this program has written to the
 	// file. A file without any line but comments never counts as edited.
 	Edited bool
 	// Lines are the numbers of the grants' lines, from 1.
@@ -38,8 +38,8 @@ func (l Line) String() string {
 	return fmt.Sprintf("line %d: %s: %s", l.Number, l.Problem, Quote(l.Text))
 }
 
-// Parse reads an exports file as Marshal writes it. It takes any text, and what
-// it cannot read it gives back in Unread.
+// Parse reads an exports file as Marshal writes it. It accepts any text, and
+// returns the lines that it cannot read in Unread.
 func Parse(text []byte) Parsed {
 	var (
 		parsed = Parsed{Lines: map[exports.Place]int{}}
@@ -86,15 +86,15 @@ func Parse(text []byte) Parsed {
 	return parsed
 }
 
-// intact tells whether the first line has the digest of the others.
+// intact reports whether the first line has the digest of the others.
 func intact(text []byte) bool {
 	first, body, ok := bytes.Cut(text, []byte("\n"))
 	return ok && string(first)+"\n" == digestLine(body)
 }
 
-// parseOwner tells whether a comment is about owners, and gives the owner. One
-// that ownerComment would not write so stands for nobody: better that than the
-// owner of the lines before.
+// parseOwner reports whether a comment is about owners, and returns the owner. A
+// comment that ownerComment would not write means nobody, not the owner of the
+// lines before.
 func parseOwner(line string) (about bool, owner exports.Owner) {
 	if quoted, ok := strings.CutPrefix(line, publicMark); ok {
 		about = true
@@ -156,8 +156,7 @@ func parseGrant(line string) (exports.Grant, string) {
 	return g, ""
 }
 
-// clientOf gives the client that a word of the active table or of a foreign
-// file stands for. exportfs takes an IPv4 address in IPv6 form for a client of
+// clientOf returns the client of a word of the active table or of a foreign file. exportfs takes an IPv4 address in IPv6 form for a client of
 // its own, which never matches the IPv4 address.
 func clientOf(word string) exports.Client {
 	client := exports.ParseClient(word)

@@ -14,7 +14,7 @@ import (
 // options of each place, in exportfs's own words.
 type Table map[exports.Place]string
 
-// TableError is an active table of which nobody can say what it grants.
+// TableError is an active table that cannot be read.
 type TableError struct {
 	Path    string // empty if the text did not come from a file
 	Line    int    // from 1
@@ -29,7 +29,7 @@ func (e *TableError) Error() string {
 	return fmt.Sprintf("%s, line %d: %s: run \"exportfs -ra\" and look at it again", path, e.Line, e.Problem)
 }
 
-// ParseTable reads the text of an active table. It gives a *TableError for a
+// ParseTable reads the text of an active table. It returns a *TableError for a
 // line that rpc.mountd could not read either, or that is there twice.
 func ParseTable(text []byte) (Table, error) {
 	table := make(Table, bytes.Count(text, []byte("\n")))

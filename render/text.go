@@ -53,10 +53,14 @@ func (e *UnsafeError) Error() string {
 		e.Field, Quote(e.Value), e.Reason)
 }
 
+// lineSize is how many bytes a line has, about.
+const lineSize = 100
+
 // Marshal returns the exports file of a set: ASCII, and always the same for the
 // same set. It returns an *UnsafeError for a grant that exportfs could misread.
 func Marshal(set exports.Set) ([]byte, error) {
-	body := []byte(header)
+	first := len(digestLine(nil))
+	text := append(make([]byte, first, first+len(header)+lineSize*set.Len()), header...)
 	var owner exports.Owner
 	for i, g := range set.Grants() {
 		if err := CheckSafe(g); err != nil {
@@ -64,11 +68,12 @@ func Marshal(set exports.Set) ([]byte, error) {
 		}
 		if i == 0 || g.Owner != owner {
 			owner = g.Owner
-			body = append(body, ownerComment(owner)+"\n"...)
+			text = append(text, ownerComment(owner)+"\n"...)
 		}
-		body = append(body, GrantLine(g)...)
+		text = appendLine(text, g)
 	}
-	return append([]byte(digestLine(body)), body...), nil
+	copy(text, digestLine(text[first:]))
+	return text, nil
 }
 
 func digestLine(body []byte) string {
@@ -103,12 +108,11 @@ func plainID(id string) bool {
 }
 
 // GrantLine returns the line of a grant, with its newline.
-func GrantLine(g exports.Grant) string {
-	return pathEscaper.Replace(g.Path) + " " + grantToken(g) + "\n"
-}
+func GrantLine(g exports.Grant) string { return string(appendLine(nil, g)) }
 
-// grantToken returns CLIENT(OPTIONS).
-func grantToken(g exports.Grant) string { return g.Client.String() + "(" + g.Options + ")" }
+func appendLine(to []byte, g exports.Grant) []byte {
+	return fmt.Appendf(to, "%s %s(%s)\n", pathEscaper.Replace(g.Path), g.Client, g.Options)
+}
 
 var (
 	pathEscaper   = strings.NewReplacer(" ", `\040`, "#", `\043`)
@@ -127,7 +131,7 @@ func CheckSafe(g exports.Grant) error {
 	if reason := unsafeOptions(g.Options); reason != "" {
 		return &UnsafeError{"options", g.Options, reason}
 	}
-	if len(grantToken(g)) > maxToken {
+	if len(g.Client.String())+len("()")+len(g.Options) > maxToken {
 		return &UnsafeError{"options", g.Options, fmt.Sprintf("with the client it is longer than %d bytes", maxToken)}
 	}
 	return nil
@@ -187,7 +191,7 @@ func unsafeBytes(s, bad, good string) string {
 	return ""
 }
 
-// clean tells whether an absolute path is as path.Clean gives it.
+// clean reports whether path.Clean would leave an absolute path as it is.
 func clean(path string) bool {
 	if path == "/" {
 		return true

@@ -18,8 +18,8 @@ import (
 // size bytes: without the right to it exportfs fails only after the exports file
 // is written, and without room it replaces the old table with one that is cut
 // short and reports success (xtab_write in nfs-utils' support/export/xtab.c).
-func (e Program) CheckRoom(size uint64) error {
-	etab := e.Etab
+func (p Program) CheckRoom(size uint64) error {
+	etab := p.Etab
 	dir := filepath.Dir(etab)
 	if err := disk.Replaceable(etab); err != nil {
 		return disk.NewError(etab, "let exportfs write", err)

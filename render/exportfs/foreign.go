@@ -62,7 +62,7 @@ func Ignores(path string) bool {
 	return strings.HasPrefix(name, ".") || !strings.HasSuffix(name, ".exports")
 }
 
-// sameDir tells whether two paths, perhaps through links, lead to one directory.
+// sameDir reports whether two paths, perhaps through links, lead to one directory.
 func sameDir(a, b string) bool {
 	if filepath.Clean(a) == filepath.Clean(b) {
 		return true

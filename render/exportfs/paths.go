@@ -15,12 +15,13 @@ import (
 type PathProblem struct {
 	Path string
 	// Fatal problems must stop the run: exportfs would export something else
-	// than the path says. With the others (nothing there, or out of sight)
-	// exportfs does what it is told.
+	// than the path says. With the others (nothing there, or out of sight) it
+	// exports just that.
 	Fatal   bool
 	Problem string
 }
 
+// Error names the path and the problem.
 func (p *PathProblem) Error() string {
 	return fmt.Sprintf("exported path %s: %s", render.QuotePath(p.Path), p.Problem)
 }

@@ -21,15 +21,15 @@ type Program struct {
 	Flush string
 }
 
-// KernelFlush is where exportfs(8) tells the kernel's NFS server to forget what it
-// knows of exports, and where that tells, in seconds, when it last did
+// KernelFlush is the file by which exportfs(8) has the kernel's NFS server forget
+// what it knows of exports. It holds the time when the server last did, in seconds
 // (net/sunrpc/cache.c in Linux). It is not there without such a server.
 const KernelFlush = "/proc/net/rpc/nfsd.export/flush"
 
 // LastFlush returns when the kernel last forgot what it knew of exports, if that can be
 // known.
-func (e Program) LastFlush() (seconds int64, ok bool) {
-	text, err := os.ReadFile(e.Flush)
+func (p Program) LastFlush() (seconds int64, ok bool) {
+	text, err := os.ReadFile(p.Flush)
 	if err != nil {
 		return 0, false
 	}
@@ -41,28 +41,27 @@ func (e Program) LastFlush() (seconds int64, ok bool) {
 // older kernels took a second off, and each counts whole seconds.
 const flushSlack = 2
 
-// Pending says that the kernel does not know the active table yet, or gives nothing:
-// exportfs writes the table first and then has the kernel forget the one before. It
-// says nothing where that cannot be known.
-func (e Program) Pending() string {
-	flush, ok := e.LastFlush()
-	info, err := os.Stat(e.Etab)
+// Pending returns a warning if the kernel does not know the active table yet, else
+// "": exportfs writes the table first and then has the kernel forget the one before.
+// It also returns "" if that cannot be known.
+func (p Program) Pending() string {
+	flush, ok := p.LastFlush()
+	info, err := os.Stat(p.Etab)
 	if !ok || err != nil || flush+flushSlack >= info.ModTime().Unix() {
 		return ""
 	}
 	return fmt.Sprintf("the kernel's NFS server was not told of the active table, which is of %s: what it allowed before it may still allow", info.ModTime().UTC().Format(time.RFC3339))
 }
 
-// Check tells whether the program is there and may be run. It gives an
-// *Error.
-func (e Program) Check() error {
-	_, err := exec.LookPath(e.Path)
+// Check returns an *Error if the program is not there or may not be run.
+func (p Program) Check() error {
+	_, err := exec.LookPath(p.Path)
 	var failed *exec.Error
 	if errors.As(err, &failed) {
 		err = failed.Err
 	}
 	if err != nil {
-		return &Error{e.Path, err, Ran{}}
+		return &Error{p.Path, err, Ran{}}
 	}
 	return nil
 }
@@ -81,10 +80,10 @@ const (
 // Reload has exportfs read all exports files and write the active table anew
 // (exportfs -ra). It reports how that ended and does not judge it: the table
 // shows what exportfs did. It returns an *Error.
-func (e Program) Reload(ctx context.Context) (Ran, error) {
-	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
+func (p Program) Reload(ctx context.Context) (Ran, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, e.Path, "-ra")
+	cmd := exec.CommandContext(ctx, p.Path, "-ra")
 	// Relative paths in an exports file would be taken from the directory.
 	cmd.Dir = "/"
 	cmd.Env = Environment()
@@ -95,17 +94,17 @@ func (e Program) Reload(ctx context.Context) (Ran, error) {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = WaitDelay
 	err := cmd.Run()
-	if errors.Is(err, syscall.ENOENT) && e.Check() == nil {
+	if errors.Is(err, syscall.ENOENT) && p.Check() == nil {
 		err = errNoInterpreter
 	}
 	ran := Ran{Status: cmd.ProcessState.ExitCode(), Said: output.String()}
 	var status *exec.ExitError
 	switch {
 	case ctx.Err() != nil && err != nil:
-		return ran, &Error{e.Path, ctx.Err(), ran}
+		return ran, &Error{p.Path, ctx.Err(), ran}
 	case err == nil, errors.As(err, &status), errors.Is(err, exec.ErrWaitDelay):
 		// With the last, a child of it lives on and has its output open.
 		return ran, nil
 	}
-	return ran, &Error{e.Path, err, ran}
+	return ran, &Error{p.Path, err, ran}
 }

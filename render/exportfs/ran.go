@@ -20,7 +20,7 @@ type Ran struct {
 	Said   string // what it printed, in ASCII, cut at 8 KiB
 }
 
-// String tells how the run ended, in ASCII.
+// String returns how the run ended, for people, in ASCII.
 func (r Ran) String() string {
 	how := fmt.Sprintf("exportfs ended with status %d", r.Status)
 	if r.Status < 0 {
@@ -34,16 +34,18 @@ func (r Ran) String() string {
 
 func oneLine(said string) string { return strings.ReplaceAll(said, "\n", " | ") }
 
-// Error is a run of exportfs(8) that could not be started, or had to be
-// ended, or in which it did nothing of its work.
+// Error is a run of exportfs(8) that could not be started, that had to be ended,
+// or in which exportfs did none of its work.
 type Error struct {
 	Path string
 	Err  error
 	Ran  Ran // what it said until then
 }
 
+// Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
+// Error says what failed, what exportfs said, and what to do.
 func (e *Error) Error() string {
 	switch {
 	case errors.Is(e.Err, ErrKilled):

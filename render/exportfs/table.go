@@ -9,7 +9,7 @@ import (
 )
 
 // ReadTable reads the active table of this host. One that does not exist is
-// empty. It gives a *render.TableError or a *disk.Error.
+// empty. Its errors are a *render.TableError and a *disk.Error.
 func ReadTable(path string) (render.Table, error) {
 	text, _, err := disk.Read(path, true)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -19,7 +19,7 @@ import (
 // entry.
 type Adopted struct {
 	Path string
-	// Grants are those of the file. Their owner has a name alone: the project's
+	// Grants are those of the file. Their owner has only a name: the project's
 	// key in the configuration.
 	Grants []exports.Grant
 	// Lines are the numbers of the grants' lines, from 1.
@@ -30,7 +30,7 @@ type Adopted struct {
 
 const (
 	publicPrefix = "public_"
-	// adoptedSuffix makes exportfs blind to a file.
+	// adoptedSuffix makes exportfs ignore a file.
 	adoptedSuffix = ".adopted-by-nfs-exportd"
 )
 
@@ -40,6 +40,7 @@ type AdoptError struct {
 	Lines []render.Line // at least one
 }
 
+// Error names the lines and what to do.
 func (e *AdoptError) Error() string {
 	lines := make([]string, len(e.Lines))
 	for i, line := range e.Lines {
@@ -49,7 +50,7 @@ func (e *AdoptError) Error() string {
 }
 
 // ReadAdopted reads a file to be adopted: lines of PATH -OPTIONS CLIENT..., or
-// of PATH CLIENT(OPTIONS)... as public entries have them. It gives an
+// of PATH CLIENT(OPTIONS)... as public entries have them. It returns an
 // *AdoptError if exportfs would understand more than this in it, and a
 // *disk.Error.
 func ReadAdopted(path string) (Adopted, error) {
@@ -102,11 +103,11 @@ func adoptedOwner(name string) (owner exports.Owner, problem string) {
 	return exports.Owner{Name: key}, ""
 }
 
-// aside is where an adopted file goes.
+// aside returns the new path of an adopted file.
 func (a Adopted) aside() string { return a.Path + adoptedSuffix }
 
-// moveAside renames adopted files so that exportfs reads them no more. If one
-// cannot be renamed all are back; errors are as of File.Replace.
+// moveAside renames adopted files so that exportfs ignores them. If it cannot
+// rename one, it puts all back. Its errors are those of File.Replace.
 func moveAside(adopted []Adopted) error {
 	for i, a := range adopted {
 		if err := a.moveAside(); err != nil {

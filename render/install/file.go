@@ -22,14 +22,13 @@ import (
 const (
 	// newFileMode is that of an exports file that was not there before.
 	newFileMode fs.FileMode = 0o644
-	// lockFileMode lets the group of the directory take the lock, but not all
-	// users of the machine, who could then hold it for ever.
+	// lockFileMode lets the group of the directory lock the file, but not all
+	// users of the machine, who could then keep the lock for ever.
 	lockFileMode fs.FileMode = 0o640
 	lockPoll                 = 100 * time.Millisecond
 )
 
-// ErrChanged is in the chain of an error that tells that the exports file
-// is no longer as it was loaded.
+// ErrChanged is in the chain of the error if a file is no longer as it was loaded.
 var ErrChanged = errors.New("the file changed during the run")
 
 // File is the exports file that this program owns. Beside it are a lock file,
@@ -47,20 +46,21 @@ type Snapshot struct {
 	info fs.FileInfo // nil if there is no file
 }
 
-// LockedError tells that another run holds the lock.
+// LockedError means that another run has the lock.
 type LockedError struct {
 	Path   string        // of the lock file
 	Waited time.Duration // for the lock
 }
 
+// Error names the lock and what to do.
 func (e *LockedError) Error() string {
 	return fmt.Sprintf("another run holds the lock %s (waited %s): let it finish, or wait longer with --lock-timeout", e.Path, e.Waited)
 }
 
-// Lock takes the lock of the file and gives a function that releases it. It
-// waits for a run that has it, but not longer than timeout; 0 is not at all.
-// With the lock it removes what killed runs left behind. It gives a
-// *LockedError, a *disk.Error, or the error of ctx.
+// Lock takes the lock of the file and returns a function that releases it. It
+// waits up to timeout for a run that has it. With the lock it removes what killed
+// runs left behind. Its errors are a *LockedError, a *disk.Error and the error of
+// ctx.
 func (f File) Lock(ctx context.Context, timeout time.Duration) (release func() error, err error) {
 	path := f.hidden() + ".lock"
 	// Without these flags a symbolic link or FIFO of that name would be
@@ -95,8 +95,8 @@ func (f File) hidden() string {
 	return filepath.Join(filepath.Dir(f.Path), "."+filepath.Base(f.Path))
 }
 
-// clean removes the temporary files of runs that were killed. Only who holds
-// the lock may call it.
+// clean removes the temporary files of runs that were killed. The caller
+// must hold the lock.
 func (f File) clean() error {
 	dir := filepath.Dir(f.Path)
 	temporary := regexp.MustCompile(`^` + regexp.QuoteMeta(filepath.Base(f.hidden())) + `[0-9]{1,19}$`)
@@ -116,7 +116,7 @@ func (f File) clean() error {
 	return nil
 }
 
-// Load reads the file. One that does not exist is not an error. It gives a
+// Load reads the file. One that does not exist is not an error. It returns a
 // *disk.Error, also for anything but a regular file.
 func (f File) Load() (Snapshot, error) {
 	text, info, err := disk.Read(f.Path, false)
@@ -129,7 +129,7 @@ func (f File) Load() (Snapshot, error) {
 	return Snapshot{Text: text, Exists: true, info: info}, nil
 }
 
-// same tells whether two snapshots are of the same file with the same bytes,
+// same reports whether two snapshots are of the same file with the same bytes,
 // mode and owner.
 func (s Snapshot) same(t Snapshot) bool {
 	if s.Exists != t.Exists || !bytes.Equal(s.Text, t.Text) {
@@ -142,8 +142,8 @@ func (s Snapshot) same(t Snapshot) bool {
 	return os.SameFile(s.info, t.info) && a.Mode == b.Mode && a.Uid == b.Uid && a.Gid == b.Gid
 }
 
-// Writable tells whether the file could be replaced, as far as that can be known
-// without writing. It gives a *disk.Error.
+// Writable returns a *disk.Error if the file cannot be replaced, as far as that can
+// be known without writing.
 func (f File) Writable() error {
 	if err := disk.Replaceable(f.Path); err != nil {
 		return disk.NewError(f.Path, "write", err)
@@ -159,8 +159,8 @@ func (f File) Writable() error {
 }
 
 // Replace puts text in the place of the file that old is a snapshot of, with
-// its mode and owner: whoever reads the file, after a crash as well, sees either
-// the old text or the new one. The lock must be held. It gives an error with
+// its mode and owner: every reader, after a crash as well, sees either the old text
+// or the new one. The caller must hold the lock. It returns an error with
 // ErrChanged in its chain if the file is not as in the snapshot any more, or a
 // *disk.Error; the file is then as it was.
 func (f File) Replace(old Snapshot, text []byte) error {
@@ -173,7 +173,7 @@ func (f File) Replace(old Snapshot, text []byte) error {
 	return nil
 }
 
-// Restore makes the file as it is in the snapshot, whatever it is now. It gives
+// Restore makes the file as it is in the snapshot, whatever it is now. It returns
 // a *disk.Error.
 func (f File) Restore(old Snapshot) error {
 	if !old.Exists {

@@ -39,7 +39,7 @@ var etcFiles = map[string]string{
 var hidden = []string{"exports", "exports.d", "nfs.conf.d", filepath.Base(oldEtc), filepath.Base(stateDir)}
 
 // childMain is the inside of the sandbox: it does what its standard input asks
-// for and replies on its standard output. It gives the exit status. Nobody but
+// for and replies on its standard output. It returns the exit status. Only
 // Sandbox starts it, in namespaces made for it.
 func childMain() int {
 	var request childRequest
@@ -82,7 +82,7 @@ func inside(request childRequest) childReply {
 	return reply
 }
 
-// enter makes the file system of the sandbox. It gives the step that failed.
+// enter makes the file system of the sandbox. It returns the step that failed.
 func enter(outside string) (step string, err error) {
 	// In the wrong namespace all that follows would be done to the host.
 	if err := alone(outside); err != nil {

@@ -16,17 +16,16 @@ import (
 	"nfs-exportd/render/exportfs"
 )
 
-// The first argument with which this program is started to do a part of a proof,
-// and nothing else: by itself to be the inside of the sandbox, and by systemd to
-// make the sandbox for another process.
+// The argument with which this program is started to do a part of a test run, and
+// nothing else: by itself to be the inside of the sandbox, and by systemd to make
+// the sandbox for another process.
 const (
 	childCommand   = "-proof-child"
 	serviceCommand = "-proof-service"
 )
 
-// Part does a part of a proof if that is what these arguments ask for, and
-// then gives the exit status. The main function calls it before it does anything
-// else.
+// Part does a part of a test run if these arguments ask for it, and then returns
+// the exit status. The main function calls it before it does anything else.
 func Part(args []string) (status int, ok bool) {
 	if len(args) != 2 {
 		return 0, false
@@ -51,8 +50,8 @@ type Sandbox struct {
 	Exportfs string        // the program; absolute
 	Own      string        // our exports file; only its name counts
 	Timeout  time.Duration // of one run of exportfs
-	// Socket is where a service makes the sandbox for a process that has not the
-	// right to; empty if this process makes it.
+	// Socket is where a service makes the sandbox for a process that may not; empty
+	// if this process makes it.
 	Socket string
 }
 
@@ -60,13 +59,14 @@ type Sandbox struct {
 // private namespaces on this host.
 var ErrNoNamespaces = errors.New("private namespaces are not to be had here")
 
-// Error is a sandbox that could not be made. It says nothing about what
-// was to be proven.
+// Error is a sandbox that could not be made. It says nothing about the exports
+// files.
 type Error struct {
 	Step string
 	Err  error
 }
 
+// Error says which step failed, why, and what to do.
 func (e *Error) Error() string {
 	next := "run plan with --no-preflight to go on without a proof, and please report this"
 	if errors.Is(e, ErrNoNamespaces) {
@@ -75,10 +75,10 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("no sandbox for exportfs: cannot %s: %s: %s", e.Step, disk.Bare(e.Err), next)
 }
 
+// Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// refusals are the errors with which a kernel says that there are to be no
-// namespaces (clone(2), mount(2), user_namespaces(7)).
+// refusals are the errors of a kernel that refuses namespaces (clone(2), mount(2), user_namespaces(7)).
 var refusals = []syscall.Errno{
 	syscall.EPERM, syscall.EACCES, syscall.ENOSYS, syscall.EINVAL, syscall.ENOSPC, syscall.EUSERS,
 }
@@ -92,7 +92,7 @@ func isRefusal(err error) bool {
 	return false
 }
 
-// newError makes the error of a step that needs namespaces or mounts.
+// newError returns the error of a step that needs namespaces or mounts.
 func newError(step string, err error) *Error {
 	if isRefusal(err) {
 		err = fmt.Errorf("%w (%w)", ErrNoNamespaces, err)
@@ -100,7 +100,7 @@ func newError(step string, err error) *Error {
 	return &Error{step, err}
 }
 
-// exportsFiles are all files that exportfs is to read in one run.
+// exportsFiles are all files that exportfs reads in one run.
 type exportsFiles struct {
 	EtcExports []byte
 	Directory  map[string][]byte // /etc/exports.d, by name
@@ -109,7 +109,7 @@ type exportsFiles struct {
 // childRequest is what the child reads from its standard input, and the service
 // from its connection, as JSON.
 type childRequest struct {
-	Outside  string // the mount namespace of who starts the child
+	Outside  string // the mount namespace of the process that starts the child
 	Exportfs string
 	Timeout  time.Duration
 	Runs     []exportsFiles
@@ -144,8 +144,8 @@ const mountNamespace = "/proc/self/ns/mnt"
 const childTimeout = 30 * time.Second
 
 // run has exportfs read each of the given files in turn, beginning with an empty
-// table each time. It gives a *Error, a *ServiceError, an
-// *exportfs.Error, or the error of ctx.
+// table each time. Its errors are an *Error, a *ServiceError, an *exportfs.Error and
+// the error of ctx.
 func (s Sandbox) run(ctx context.Context, runs ...exportsFiles) ([]runResult, error) {
 	request := childRequest{Exportfs: s.Exportfs, Timeout: s.Timeout, Runs: runs}
 	limited, cancel := context.WithTimeout(ctx, request.limit())
@@ -186,7 +186,7 @@ func (s Sandbox) run(ctx context.Context, runs ...exportsFiles) ([]runResult, er
 	return reply.Results, nil
 }
 
-// child starts this program again inside new namespaces and gives its output, a
+// child starts this program again inside new namespaces and returns its output, a
 // childReply.
 func (s Sandbox) child(ctx context.Context, request childRequest) ([]byte, error) {
 	var err error

@@ -41,7 +41,7 @@ func needSandbox(t *testing.T, err error) {
 
 // The sandbox has nothing of the host that exportfs could change, and no
 // network.
-func TestSandboxInside(t *testing.T) {
+func TestInside(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -81,7 +81,7 @@ bash -c 'exec 3<>/dev/tcp/127.0.0.1/`+strconv.Itoa(listener.Addr().(*net.TCPAddr
 
 // Only the kernel's refusal of namespaces and mounts is an excuse to go on
 // without a proof.
-func TestSandboxErrors(t *testing.T) {
+func TestErrors(t *testing.T) {
 	t.Parallel()
 	for _, errno := range []syscall.Errno{syscall.EPERM, syscall.EACCES, syscall.ENOSYS, syscall.EINVAL, syscall.ENOSPC, syscall.EUSERS} {
 		err := newError("x", &os.PathError{Op: "fork/exec", Path: "/proc/self/exe", Err: errno})
@@ -99,7 +99,7 @@ func TestSandboxErrors(t *testing.T) {
 // The inside does nothing in the namespace of who asks for it. If it did, that
 // would be done to this machine: so it is tried in a namespace in which it does
 // not matter.
-func TestProofChildAlone(t *testing.T) {
+func TestChildAlone(t *testing.T) {
 	t.Parallel()
 	self := inNamespace(t)
 	if self == "" {
@@ -119,10 +119,10 @@ func TestProofChildAlone(t *testing.T) {
 	}
 }
 
-// TestSandboxHosts tries the sandbox on hosts of other kinds, which it finds in a
+// TestHosts tries the sandbox on hosts of other kinds, which it finds in a
 // mount namespace of its own: with and without a kernel server, and with the
 // state directory missing or something else.
-func TestSandboxHosts(t *testing.T) {
+func TestHosts(t *testing.T) {
 	t.Parallel()
 	if inNamespace(t) == "" {
 		return
@@ -164,9 +164,9 @@ func TestSandboxHosts(t *testing.T) {
 	}
 }
 
-// TestSandboxStep: what the inside could not do is no word about namespaces,
+// TestStep: what the inside could not do is no word about namespaces,
 // unless the kernel refused them.
-func TestSandboxStep(t *testing.T) {
+func TestStep(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t, "")
 	_, err := s.run(t.Context(), exportsFiles{Directory: map[string][]byte{"": nil}})

@@ -14,27 +14,29 @@ import (
 	"nfs-exportd/render/disk"
 )
 
-// To make a sandbox takes rights that a process had better not have while it
-// talks to a cloud. So there can be two: one asks, by a socket, and the other,
-// which systemd starts for it, makes the sandbox and has no network.
+// A sandbox needs rights that a process should not have while it talks to a cloud.
+// So there can be two processes: one asks through a socket, and the other, which
+// systemd starts for it, makes the sandbox and has no network.
 
-// ServiceError is a proof that the service at Sandbox.Socket did not make.
-// It says nothing about what was to be proven.
+// ServiceError is a test run that the service at Sandbox.Socket did not make. It
+// says nothing about the exports files.
 type ServiceError struct {
 	Socket string
 	Err    error
 }
 
+// Error says what failed and where to look.
 func (e *ServiceError) Error() string {
 	return fmt.Sprintf("no proof from the service at %s: %s: nothing was changed; see \"systemctl status nfs-exportd-proof.socket\" and \"journalctl -u 'nfs-exportd-proof@*'\"",
 		render.QuotePath(e.Socket), e.Err)
 }
 
+// Unwrap returns Err.
 func (e *ServiceError) Unwrap() error { return e.Err }
 
 var errNoAnswer = errors.New("it closed the connection before it had answered")
 
-// service gives what the service at the socket replies, a childReply.
+// service returns what the service at the socket replies, a childReply.
 func (s Sandbox) service(ctx context.Context, request childRequest) ([]byte, error) {
 	output, err := ask(ctx, s.Socket, request)
 	var op *net.OpError
@@ -65,7 +67,7 @@ func ask(ctx context.Context, socket string, request childRequest) ([]byte, erro
 }
 
 // serviceMain answers one request that comes on standard input, which is the
-// connection, on standard output. It gives the exit status.
+// connection, on standard output. It returns the exit status.
 func serviceMain(self string) int {
 	var request childRequest
 	if err := json.NewDecoder(os.Stdin).Decode(&request); err != nil {

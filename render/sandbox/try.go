@@ -115,9 +115,9 @@ func (s Sandbox) Try(ctx context.Context, candidate []byte, want exports.Set, fo
 const standIn = "192.0.2.1"
 
 // findRejected has exportfs read one line of each kind for itself, because its
-// own messages have wrong line numbers. It gives a *RejectedError if there is a
-// line that it does not take, and an *exportfs.Error if it takes not even one that
-// every exportfs takes.
+// own messages have wrong line numbers. It returns a *RejectedError if exportfs
+// rejects a line, and an *exportfs.Error if it rejects even one that every exportfs
+// accepts.
 func (s Sandbox) findRejected(ctx context.Context, want exports.Set) error {
 	type kind struct {
 		literal, options string
@@ -170,7 +170,7 @@ func (s Sandbox) findRejected(ctx context.Context, want exports.Set) error {
 	return rejected
 }
 
-// resolvable gives a grant to a host name another client.
+// resolvable returns a grant with another client instead of a host name.
 func resolvable(g exports.Grant) exports.Grant {
 	if render.IsName(g.Client) {
 		g.Client = exports.ParseClient(standIn)

@@ -41,7 +41,7 @@ func foreignFile(path, text string) render.Foreign {
 	return f
 }
 
-func TestProve(t *testing.T) {
+func TestTry(t *testing.T) {
 	t.Parallel()
 	foreign := []render.Foreign{
 		foreignFile("/etc/exports", "/foreign 10.0.0.1(ro)\n"),
@@ -178,7 +178,7 @@ func TestMismatchError(t *testing.T) {
 	}
 }
 
-func TestProveCannotRun(t *testing.T) {
+func TestTryCannotRun(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t, "")
 	want := rendertest.Set(t, "/srv/a 10.0.0.1(rw)")
