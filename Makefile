@@ -35,7 +35,7 @@ failure-states:
 # namespace. Needs root, and installs what is missing.
 test-real: build
 	sh testdata/real/install.sh
-	$(GO) test -tags real -count=1 -timeout 20m -run Real ./command/realtest ./render
+	$(GO) test -tags real -count=1 -timeout 20m -run Real ./command/realtest ./render/...
 
 lint:
 	test -z "$$(gofmt -l . | tee /dev/stderr)"
@@ -63,7 +63,7 @@ fuzz:
 mutation:
 	set -e; for package in exports keystone render; do \
 		GO_REAL=$$(command -v $(GO)) $(GO) run -exec "env PATH=$(CURDIR)/testdata/mutation:$$PATH" $(GREMLINS) \
-			unleash ./$$package --workers 1 --timeout-coefficient 5 --exclude-files '^keystonetest/' \
+			unleash ./$$package --workers 1 --timeout-coefficient 5 --exclude-files "^(keystone|render)test/" \
 			--invert-logical --invert-loopctrl --invert-bitwise --invert-bwassign --invert-assignments --remove-self-assignments \
 			--threshold-efficacy 85; \
 	done
@@ -76,14 +76,14 @@ clean:
 # to do.
 .PHONY: bench bench-once
 bench: build
-	$(GO) test -run '^$$' -bench . ./exports ./keystone/... ./render
+	$(GO) test -run '^$$' -bench . ./exports ./keystone/... ./render/...
 	test ! -x /usr/sbin/exportfs || testdata/bench/exportfs.sh
 	$(GO) build -o bin/testcloud ./keystone/keystonetest/testcloud
 	$(GO) run ./testdata/bench bin/nfs-exportd bin/testcloud
 
 # Each of these once and small, so that none rots. How long it takes does not matter.
 bench-once: build
-	$(GO) test -run '^$$' -bench . -benchtime 1x ./exports ./keystone/... ./render
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./exports ./keystone/... ./render/...
 	$(GO) build -o bin/testcloud ./keystone/keystonetest/testcloud
 	$(GO) run ./testdata/bench -once bin/nfs-exportd bin/testcloud
 

@@ -10,14 +10,15 @@ import (
 	"time"
 
 	"nfs-exportd/command"
-	"nfs-exportd/render"
+	"nfs-exportd/render/exportfs"
+	"nfs-exportd/render/sandbox"
 )
 
 // version is set by the linker in packages; otherwise the build information has it.
 var version = ""
 
 func main() {
-	if status, ok := render.ProofPart(os.Args); ok {
+	if status, ok := sandbox.Part(os.Args); ok {
 		os.Exit(status)
 	}
 	ctx, stop := command.UntilSignal(context.Background())
@@ -30,7 +31,7 @@ func main() {
 		Now:     time.Now,
 		Lookup:  net.DefaultResolver.LookupNetIP,
 		Local:   command.LocalAddresses,
-		Flush:   render.KernelFlush,
+		Flush:   exportfs.KernelFlush,
 	}
 	os.Exit(app.Run(ctx, os.Args))
 }

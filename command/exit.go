@@ -9,6 +9,10 @@ import (
 	"nfs-exportd/exports"
 	"nfs-exportd/keystone"
 	"nfs-exportd/render"
+	"nfs-exportd/render/disk"
+	"nfs-exportd/render/exportfs"
+	"nfs-exportd/render/install"
+	"nfs-exportd/render/sandbox"
 )
 
 // Exit statuses, as in sysexits.h(3head) and "EXIT STATUS" of nfs-exportd(8).
@@ -65,18 +69,18 @@ func exitStatus(ctx context.Context, err error) int {
 		{is[*keystone.UnavailableError], ExitUnavailable},
 
 		{is[*render.UnsafeError], ExitBug},
-		{is[*render.MismatchError], ExitBug},
+		{is[*sandbox.MismatchError], ExitBug},
 
 		// A failed installation carries what failed in it: its own status
 		// comes first.
-		{is[*render.ActivationError], ExitExportfs},
-		{is[*render.ExportfsError], ExitExportfs},
-		{is[*render.ProofServiceError], ExitExportfs},
+		{is[*install.ActivationError], ExitExportfs},
+		{is[*exportfs.Error], ExitExportfs},
+		{is[*sandbox.ServiceError], ExitExportfs},
 		{is[*render.TableError], ExitExportfs},
 
 		{isChanged, ExitTemporary},
-		{is[*render.LockedError], ExitTemporary},
-		{is[*render.FileError], ExitCannotWrite},
+		{is[*install.LockedError], ExitTemporary},
+		{is[*disk.Error], ExitCannotWrite},
 		{is[*outputError], ExitCannotWrite},
 
 		{is[*keystone.UntrustedError], ExitUntrusted},
@@ -86,9 +90,9 @@ func exitStatus(ctx context.Context, err error) int {
 
 		{is[*configError], ExitConfiguration},
 		{is[*keystone.CredentialsError], ExitConfiguration},
-		{is[*render.AdoptError], ExitConfiguration},
-		{is[*render.PathProblem], ExitConfiguration},
-		{is[*render.RejectedError], ExitConfiguration},
+		{is[*install.AdoptError], ExitConfiguration},
+		{is[*exportfs.PathProblem], ExitConfiguration},
+		{is[*sandbox.RejectedError], ExitConfiguration},
 	} {
 		if row.is(err) {
 			return row.status
@@ -102,7 +106,7 @@ func is[E error](err error) bool {
 	return ok
 }
 
-func isChanged(err error) bool { return errors.Is(err, render.ErrChanged) }
+func isChanged(err error) bool { return errors.Is(err, install.ErrChanged) }
 
 // errChanges has no text: it is the answer of "plan --detailed-exitcode".
 var errChanges = errors.New("there are changes")

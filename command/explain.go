@@ -15,6 +15,7 @@ import (
 
 	"nfs-exportd/exports"
 	"nfs-exportd/render"
+	"nfs-exportd/render/exportfs"
 )
 
 // explanation is all that is known of one address. What this server has is known
@@ -41,7 +42,7 @@ func explain(ctx context.Context, c *cli.Context, j job) error {
 		return err
 	}
 	x := explanation{addr: addr.Unmap(), result: r}
-	x.table, x.tableErr = render.ReadTable(j.flags.etab)
+	x.table, x.tableErr = exportfs.ReadTable(j.flags.etab)
 	if failed := printed(x.print, j.Stdout); failed != nil {
 		return failed
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nfs-exportd/exports/config"
-	"nfs-exportd/render"
+	"nfs-exportd/render/exportfs"
 )
 
 // Flags of which more than one place knows the name.
@@ -183,7 +183,7 @@ func readFlags(c *cli.Context) (flags, error) {
 		f.serveAs = append(f.serveAs, name)
 	}
 	switch {
-	case (render.File{Path: f.exportsFile}).Ignored():
+	case exportfs.Ignores(f.exportsFile):
 		return f, &usageError{fmt.Errorf("--%s: exportfs does not read a file of the name %q: it must end in .exports, and not begin with a dot", flagExportsFile, f.exportsFile)}
 	case f.timeout <= 0:
 		return f, &usageError{fmt.Errorf("--%s must be more than zero", flagTimeout)}

@@ -19,6 +19,8 @@ import (
 	"nfs-exportd/exports/config"
 	"nfs-exportd/keystone"
 	"nfs-exportd/render"
+	"nfs-exportd/render/exportfs"
+	"nfs-exportd/render/install"
 )
 
 // situation is what a run finds out before it asks the cloud.
@@ -211,9 +213,9 @@ func maintenanceOf(creds keystone.Credentials) (exports.Maintenance, error) {
 // files are the exports files as a run finds them.
 type files struct {
 	path    string // of ours
-	old     render.Snapshot
+	old     install.Snapshot
 	parsed  render.Parsed
-	adopted []render.Adopted
+	adopted []install.Adopted
 	foreign []render.Foreign
 	today   exports.Set // ours and those that are adopted
 }
@@ -225,7 +227,7 @@ func (j job) lock(ctx context.Context) (unlock func()) {
 		return func() {}
 	}
 	release, ok := step(j.steps, "lock", true, func() (func() error, string, error) {
-		release, err := render.File{Path: j.flags.exportsFile}.Lock(ctx, j.flags.lockTimeout)
+		release, err := install.File{Path: j.flags.exportsFile}.Lock(ctx, j.flags.lockTimeout)
 		return release, "", err
 	})
 	return func() {
@@ -273,7 +275,7 @@ func (j job) filesDuringHold() *files {
 }
 
 func readFiles(flags flags) (*files, error) {
-	old, err := (render.File{Path: flags.exportsFile}).Load()
+	old, err := (install.File{Path: flags.exportsFile}).Load()
 	if err != nil {
 		return nil, err
 	}
@@ -296,8 +298,8 @@ func readFiles(flags flags) (*files, error) {
 }
 
 // readAdopted reads the files to adopt, each once.
-func readAdopted(paths []string) ([]render.Adopted, error) {
-	var all []render.Adopted
+func readAdopted(paths []string) ([]install.Adopted, error) {
+	var all []install.Adopted
 	given := map[string]bool{} // absolute paths
 	for _, path := range paths {
 		if whole, err := filepath.Abs(path); err == nil {
@@ -306,7 +308,7 @@ func readAdopted(paths []string) ([]render.Adopted, error) {
 			}
 			given[whole] = true
 		}
-		adopted, err := render.ReadAdopted(path)
+		adopted, err := install.ReadAdopted(path)
 		if err != nil {
 			return nil, err
 		}
@@ -318,6 +320,10 @@ func readAdopted(paths []string) ([]render.Adopted, error) {
 // readForeign reads the exports files of others as they are now. exportfs reads
 // /etc/exports before the files of /etc/exports.d.
 func (f *files) readForeign() ([]render.Foreign, error) {
+	var adopted []string
+	for _, a := range f.adopted {
+		adopted = append(adopted, a.Path)
+	}
 	etcExports := filepath.Join(filepath.Dir(filepath.Dir(f.path)), "exports")
-	return render.ReadForeign(etcExports, f.path, f.adopted)
+	return exportfs.ReadForeign(etcExports, f.path, adopted)
 }

@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"strings"
 
-	"nfs-exportd/render"
+	"nfs-exportd/render/install"
 )
 
 // refusedError is a plan that nobody has approved.
@@ -74,12 +74,12 @@ func (j job) install(ctx context.Context, r result) (installed bool) {
 	return look(j.steps, "write", true, func() (string, error) {
 		foreign, err := r.files.readForeign()
 		if err == nil {
-			err = render.Unchanged(r.files.foreign, foreign)
+			err = install.Unchanged(r.files.foreign, foreign)
 		}
 		if err != nil {
 			return "", err
 		}
-		file := render.File{Path: r.files.path}
+		file := install.File{Path: r.files.path}
 		if j.flags.noReload {
 			if err := file.Replace(r.files.old, r.candidate.text); err != nil {
 				return "", err
@@ -87,7 +87,7 @@ func (j job) install(ctx context.Context, r result) (installed bool) {
 			j.log.Info("wrote the exports file; exportfs was not run", "file", r.files.path)
 			return "", nil
 		}
-		done, err := render.Install(ctx, render.Change{
+		done, err := install.Run(ctx, install.Job{
 			File: file, Old: r.files.old, Text: r.candidate.text, Want: r.plan.Desired, Proven: r.tested.proof,
 			Foreign: r.files.foreign, Adopt: r.files.adopted,
 			Exportfs: j.exportfs(),

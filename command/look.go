@@ -12,6 +12,9 @@ import (
 	"nfs-exportd/exports"
 	"nfs-exportd/keystone"
 	"nfs-exportd/render"
+	"nfs-exportd/render/exportfs"
+	"nfs-exportd/render/install"
+	"nfs-exportd/render/sandbox"
 )
 
 // What check looks at besides the steps of a run. For the other commands these
@@ -153,8 +156,8 @@ func (j job) lookAtDisk(f *files) {
 		return
 	}
 	look(j.steps, "disk", f != nil, func() (string, error) {
-		change := render.Change{Want: f.today, Foreign: f.foreign, Exportfs: j.exportfs()}
-		if err := errors.Join((render.File{Path: f.path}).Writable(), change.CheckRoom()); err != nil {
+		change := install.Job{Want: f.today, Foreign: f.foreign, Exportfs: j.exportfs()}
+		if err := errors.Join((install.File{Path: f.path}).Writable(), change.CheckRoom()); err != nil {
 			return "", err
 		}
 		return "there is room for the exports file and the active table", nil
@@ -184,7 +187,7 @@ func (j job) lookAtServer(ctx context.Context, s situation, f *files) (reads boo
 
 // aboutForeign says what is in the exports files of others.
 func aboutForeign(f *files) (string, error) {
-	if err := render.CheckFIFOs(f.foreign); err != nil {
+	if err := exportfs.CheckFIFOs(f.foreign); err != nil {
 		return "", err
 	}
 	var names, odd []string
@@ -240,8 +243,8 @@ func (j job) aboutExportfs(ctx context.Context, f *files) (string, error) {
 	if j.flags.noPreflight {
 		return "not tried, as --" + flagNoPreflight + " says", nil
 	}
-	_, err := j.sandbox().Prove(ctx, f.old.Text, f.today, f.foreign)
-	if errors.Is(err, render.ErrNoNamespaces) {
+	_, err := j.sandbox().Try(ctx, f.old.Text, f.today, f.foreign)
+	if errors.Is(err, sandbox.ErrNoNamespaces) {
 		return "", concern(fmt.Sprintf("%s: plan and apply go on without the proof that exportfs reads the new file as it is meant", err))
 	}
 	if err != nil {
@@ -256,7 +259,7 @@ func (j job) aboutTable(held *held, f *files) (string, error) {
 	if held != nil {
 		next = "apply is held and leaves it so"
 	}
-	table, err := render.ReadTable(j.flags.etab)
+	table, err := exportfs.ReadTable(j.flags.etab)
 	if broken, ok := errors.AsType[*render.TableError](err); ok {
 		return "", concern(broken.Error() + ": " + next)
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/urfave/cli/v2"
 
-	"nfs-exportd/render"
+	"nfs-exportd/render/install"
 )
 
 const (
@@ -63,7 +63,7 @@ const (
 // metrics is what a run of apply tells node_exporter. The methods that note
 // something do nothing on nil, which is what a run has that is to tell nothing.
 type metrics struct {
-	file    render.File
+	file    install.File
 	now     func() time.Time
 	version string
 
@@ -91,7 +91,7 @@ func (j job) measure(c *cli.Context) (*metrics, error) {
 	}
 	begin := j.Now()
 	return &metrics{
-		file: render.File{Path: filepath.Clean(path)}, now: j.Now, version: j.shortVersion(), requests: j.requests,
+		file: install.File{Path: filepath.Clean(path)}, now: j.Now, version: j.shortVersion(), requests: j.requests,
 		begin: begin, phase: phaseConfiguration, since: begin, took: map[string]time.Duration{},
 	}, nil
 }
@@ -205,7 +205,7 @@ func (m *metrics) write(status int) (doubt, err error) {
 		// Two runs can end at once: one that fails early, or finds the lock
 		// taken, has no lock. The later one must not lose the other's success.
 		err = m.file.Replace(old, text)
-		if err == nil || !errors.Is(err, render.ErrChanged) || try == metricsTries {
+		if err == nil || !errors.Is(err, install.ErrChanged) || try == metricsTries {
 			return doubt, err
 		}
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
-	"nfs-exportd/render"
+	"nfs-exportd/render/install"
 )
 
 var metricsNoon = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC) // 1893499200
@@ -136,7 +136,7 @@ func TestMetricsOfTwoRuns(t *testing.T) {
 	}
 	write(keptText("1", "1"))
 	reads := 0
-	m := &metrics{requests: new(atomic.Int64), file: render.File{Path: path}, begin: metricsNoon, took: map[string]time.Duration{}}
+	m := &metrics{requests: new(atomic.Int64), file: install.File{Path: path}, begin: metricsNoon, took: map[string]time.Duration{}}
 	m.now = func() time.Time {
 		if reads++; reads == 2 { // 1 ends the phase, 2 is for what was read
 			write(keptText("1893499000", "9"))
@@ -187,7 +187,7 @@ func TestMetricsOfEveryEnd(t *testing.T) {
 		{"an error without a status", t.Context(), func() ([]netip.Addr, error) { return nil, errors.New("made by the test") }, false, ExitBug},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			file := render.File{Path: filepath.Join(dir, "nfs-exportd.exports")}
+			file := install.File{Path: filepath.Join(dir, "nfs-exportd.exports")}
 			if test.lock {
 				release, err := file.Lock(t.Context(), 0)
 				if err != nil {

@@ -15,9 +15,7 @@ func (r result) printText(w io.Writer) error {
 	var b strings.Builder
 	c, f := r.candidate, r.files
 	if c.rewrites {
-		if err := render.WriteDiff(w, f.path, f.old.Text, c.text, f.old.Exists); err != nil {
-			return err
-		}
+		b.Write(render.Diff(f.path, f.old.Text, c.text, f.old.Exists))
 	}
 	switch {
 	case r.held != nil && r.held.standby:

@@ -11,6 +11,8 @@ import (
 
 	"nfs-exportd/exports"
 	"nfs-exportd/render"
+	"nfs-exportd/render/exportfs"
+	"nfs-exportd/render/sandbox"
 )
 
 // candidate is the exports file as the plan wants it. It is not on the disk yet.
@@ -57,7 +59,7 @@ func (f *files) before() []byte {
 
 // tested is what exportfs makes of the candidate, and what there is to do.
 type tested struct {
-	proof *render.Proof // nil: it was not tried
+	proof *render.Proven // nil: it was not tried
 	// table tells how the active table compares with the candidate; nil if nobody
 	// looked.
 	table *render.Agreement
@@ -95,7 +97,7 @@ func (j job) testRun(ctx context.Context, r result, reads bool) tested {
 func (j job) try(ctx context.Context, f *files, desired exports.Set, c candidate) (t tested, says string, err error) {
 	var table render.Table
 	if !j.flags.noReload {
-		table, err = render.ReadTable(j.flags.etab)
+		table, err = exportfs.ReadTable(j.flags.etab)
 		if broken, ok := errors.AsType[*render.TableError](err); ok {
 			t.table = &render.Agreement{Answer: render.Disagrees, Differences: []string{broken.Error()}}
 		} else if err != nil {
@@ -106,7 +108,7 @@ func (j job) try(ctx context.Context, f *files, desired exports.Set, c candidate
 	}
 	changes := c.rewrites || t.reloads()
 	if !j.flags.noReload && changes {
-		if err := render.CheckFIFOs(f.foreign); err != nil {
+		if err := exportfs.CheckFIFOs(f.foreign); err != nil {
 			return t, "", err
 		}
 	}
@@ -116,8 +118,8 @@ func (j job) try(ctx context.Context, f *files, desired exports.Set, c candidate
 	case j.flags.noPreflight:
 		return t, "not tried, as --" + flagNoPreflight + " says", nil
 	}
-	proof, err := j.sandbox().Prove(ctx, c.text, desired, f.foreign)
-	if errors.Is(err, render.ErrNoNamespaces) {
+	proof, err := j.sandbox().Try(ctx, c.text, desired, f.foreign)
+	if errors.Is(err, sandbox.ErrNoNamespaces) {
 		warning := fmt.Sprintf("%s; going on without proof that exportfs will read the new file as it is meant", err)
 		j.warn(warning)
 		return t, "", concern(warning)
@@ -134,8 +136,8 @@ func (j job) try(ctx context.Context, f *files, desired exports.Set, c candidate
 }
 
 // exportfs is the host's, for the active exports.
-func (j job) exportfs() render.Exportfs {
-	return render.Exportfs{Path: j.flags.exportfs, Etab: j.flags.etab, Timeout: j.exportfsTimeout(), Flush: j.Flush}
+func (j job) exportfs() exportfs.Program {
+	return exportfs.Program{Path: j.flags.exportfs, Etab: j.flags.etab, Timeout: j.exportfsTimeout(), Flush: j.Flush}
 }
 
 // withKernel adds to what the active table is like that the kernel does not know it.
@@ -152,8 +154,8 @@ func (j job) withKernel(agreement render.Agreement) *render.Agreement {
 // files.
 func (j job) exportfsTimeout() time.Duration { return cmp.Or(j.Patience, 2*time.Minute) }
 
-func (j job) sandbox() render.Sandbox {
-	return render.Sandbox{Self: os.Args[0], Exportfs: j.flags.exportfs, Own: j.flags.exportsFile, Timeout: j.exportfsTimeout(), Socket: j.flags.proofSocket}
+func (j job) sandbox() sandbox.Sandbox {
+	return sandbox.Sandbox{Self: os.Args[0], Exportfs: j.flags.exportfs, Own: j.flags.exportsFile, Timeout: j.exportfsTimeout(), Socket: j.flags.proofSocket}
 }
 
 // pathsOf are the paths of grants, each once.
@@ -172,7 +174,7 @@ func pathsOf(set exports.Set) []string {
 // should be.
 func checkPaths(paths []string) (fatal error, odd []string) {
 	var errs []error
-	for _, problem := range render.CheckPaths(paths) {
+	for _, problem := range exportfs.CheckPaths(paths) {
 		if problem.Fatal {
 			errs = append(errs, problem)
 			continue

@@ -38,52 +38,45 @@ type Agreement struct {
 	Differences []string
 }
 
-// Agrees compares the active table with the wanted grants, without running
-// exportfs: each must be there with its options, and what is there besides
-// must come from a foreign file.
+// Agrees compares the active table with the wanted grants, see Compare.
 func (t Table) Agrees(want exports.Set, foreign []Foreign) Agreement {
-	return agreement(t.compareSet(want, foreign))
+	return agreement(t.Compare(want, foreign))
 }
 
-// Matches compares the active table with a proven one: the same places with
-// options that mean the same. They need not be the same words, because
-// exportfs writes some only if the kernel has them. What a host name of a
-// foreign file or a public line made of the table, the proof could not see.
-func (t Table) Matches(proof Proof, foreign []Foreign) Agreement {
-	return agreement(t.compareProof(proof, foreign))
+// Matches compares the active table with a proven one, see CompareProven.
+func (t Table) Matches(proven Proven, foreign []Foreign) Agreement {
+	return agreement(t.CompareProven(proven, foreign))
 }
 
-// difference is one thing that is not as it should be, or may not be.
-type difference struct {
-	answer Answer // Disagrees or CannotTell
-	kind   differenceKind
-	place  exports.Place
-	text   string
-}
-
-type differenceKind int
-
-const (
-	missing differenceKind = iota
-	otherOptions
-	surplus
-)
-
-func agreement(differences []difference) Agreement {
+func agreement(differences []Difference) Agreement {
 	a := Agreement{Answer: Agrees}
 	for _, d := range differences {
-		if d.answer == Disagrees || a.Answer == Agrees {
-			a.Answer = d.answer
+		if d.Answer == Disagrees || a.Answer == Agrees {
+			a.Answer = d.Answer
 		}
 		a.Differences = append(a.Differences, d.text)
 	}
 	return a
 }
 
-func (t Table) compareSet(want exports.Set, foreign []Foreign) []difference {
+// Difference is one thing that is not as it should be, or may not be.
+type Difference struct {
+	Answer  Answer // Disagrees or CannotTell
+	Surplus bool   // the place is there and nothing asks for it
+	Place   exports.Place
+	text    string
+}
+
+// String returns the difference for people, in ASCII.
+func (d Difference) String() string { return d.text }
+
+// Compare compares the active table with the wanted grants, without running
+// exportfs: each must be there with its options, and anything else that is
+// there must come from a foreign file. Certain differences come first.
+func (t Table) Compare(want exports.Set, foreign []Foreign) []Difference {
 	c := comparison{table: t, foreign: indexForeign(foreign), names: map[string]bool{}}
 	for _, g := range want.Grants() {
-		if isName(g.Client) {
+		if IsName(g.Client) {
 			c.names[g.Path] = true
 		}
 	}
@@ -91,28 +84,8 @@ func (t Table) compareSet(want exports.Set, foreign []Foreign) []difference {
 	for _, g := range want.Grants() {
 		c.expect(g.Place(), g.Options)
 	}
-	if c.found == len(t) {
-		return c.sorted() // all that is there is wanted
-	}
 	for place := range t {
 		if _, ok := want.At(place); !ok {
-			c.surplus(place)
-		}
-	}
-	return c.sorted()
-}
-
-func (t Table) compareProof(proof Proof, foreign []Foreign) []difference {
-	c := comparison{table: t, proven: true, foreign: indexForeign(foreign), names: map[string]bool{}}
-	for _, place := range proof.Unresolved {
-		c.names[place.Path] = true
-	}
-	c.indexNames()
-	for place, options := range proof.Table {
-		c.expect(place, options)
-	}
-	for place := range t {
-		if _, ok := proof.Table[place]; !ok {
 			c.surplus(place)
 		}
 	}
@@ -127,8 +100,7 @@ type comparison struct {
 	names       map[string]bool // paths that are wanted for a host name
 	nameEntries map[string]bool // paths of the table with an entry for a host name
 	options     map[[2]string]Answer
-	found       int // expected places that are there
-	differences []difference
+	differences []Difference
 }
 
 // compare is compareOptions. Thousands of places have the same options.
@@ -148,35 +120,32 @@ func (c *comparison) compare(want, have string) Answer {
 func (c *comparison) indexNames() {
 	c.nameEntries = map[string]bool{}
 	for place := range c.table {
-		if isName(place.Client) {
+		if IsName(place.Client) {
 			c.nameEntries[place.Path] = true
 		}
 	}
 }
 
-func (c *comparison) add(answer Answer, kind differenceKind, place exports.Place, format string, args ...any) {
+func (c *comparison) add(answer Answer, surplus bool, place exports.Place, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if answer == CannotTell {
 		text = "undecided: " + text
 	}
-	c.differences = append(c.differences, difference{answer, kind, place, text})
+	c.differences = append(c.differences, Difference{answer, surplus, place, text})
 }
 
 // expect looks for a wanted place.
 func (c *comparison) expect(place exports.Place, options string) {
 	have, ok := c.table[place]
-	if ok {
-		c.found++
-	}
 	switch {
-	case !ok && isName(place.Client):
-		c.add(CannotTell, missing, place, "%s is not there under this name, the host may have another", placeText(place))
+	case !ok && IsName(place.Client):
+		c.add(CannotTell, false, place, "%s is not there under this name, the host may have another", PlaceText(place))
 	case !ok && c.nameEntries[place.Path] && place.Client.Addr.IsValid():
 		// exportfs keeps one client for an address, and calls it as the first
 		// file does that has it (client_lookup in support/export/client.c).
-		c.add(CannotTell, missing, place, "%s is not there, but a host name is that may stand for it", placeText(place))
+		c.add(CannotTell, false, place, "%s is not there, but a host name is that may stand for it", PlaceText(place))
 	case !ok:
-		c.add(Disagrees, missing, place, "%s is missing", placeText(place))
+		c.add(Disagrees, false, place, "%s is missing", PlaceText(place))
 	default:
 		answer := c.compare(options, have)
 		if answer == CannotTell && c.proven {
@@ -186,7 +155,7 @@ func (c *comparison) expect(place exports.Place, options string) {
 			answer = CannotTell // they may be those of the other file
 		}
 		if answer != Agrees {
-			c.add(answer, otherOptions, place, "%s has the options %s instead of %s", placeText(place), quoteOptions(have), quoteOptions(options))
+			c.add(answer, false, place, "%s has the options %s instead of %s", PlaceText(place), QuoteWord(have), QuoteWord(options))
 		}
 	}
 }
@@ -196,21 +165,21 @@ func (c *comparison) surplus(place exports.Place) {
 	named := c.foreign.names[place.Path] || c.names[place.Path]
 	switch {
 	case c.foreign.grants[place]:
-	case named && isName(place.Client):
+	case named && IsName(place.Client):
 	case named && place.Client.Addr.IsValid():
-		c.add(CannotTell, surplus, place, "%s may come from a host name for the same path", placeText(place))
+		c.add(CannotTell, true, place, "%s may come from a host name for the same path", PlaceText(place))
 	case c.foreign.undecided:
-		c.add(CannotTell, surplus, place, "%s may come from a line of another exports file that cannot be read here", placeText(place))
+		c.add(CannotTell, true, place, "%s may come from a line of another exports file that cannot be read here", PlaceText(place))
 	default:
-		c.add(Disagrees, surplus, place, "%s is there and no exports file asks for it", placeText(place))
+		c.add(Disagrees, true, place, "%s is there and no exports file asks for it", PlaceText(place))
 	}
 }
 
-func (c *comparison) sorted() []difference {
-	slices.SortFunc(c.differences, func(a, b difference) int {
+func (c *comparison) sorted() []Difference {
+	slices.SortFunc(c.differences, func(a, b Difference) int {
 		return cmp.Or(
-			cmp.Compare(b.answer, a.answer),
-			a.place.Compare(b.place),
+			cmp.Compare(b.Answer, a.Answer),
+			a.Place.Compare(b.Place),
 		)
 	})
 	return c.differences
@@ -228,7 +197,7 @@ func indexForeign(foreign []Foreign) foreignIndex {
 	for _, f := range foreign {
 		for _, g := range f.Grants {
 			index.grants[g.Place] = true
-			if isName(g.Place.Client) {
+			if IsName(g.Place.Client) {
 				index.names[g.Place.Path] = true
 			}
 		}
@@ -239,28 +208,15 @@ func indexForeign(foreign []Foreign) foreignIndex {
 	return index
 }
 
-// isName tells whether exportfs asks the resolver about a client. It takes all
-// for a name that is neither an address, nor a network, a pattern, a netgroup or
+// IsName reports whether exportfs asks the resolver about a client. It takes
+// anything for a name that is neither an address, nor a network, a pattern, a netgroup or
 // a GSS principal (client_gettype in support/export/client.c). Addresses of old
 // kinds, as 10.1, count as names here: exportfs too may call them other than
 // they are written.
-func isName(c exports.Client) bool {
+func IsName(c exports.Client) bool {
 	if c.Literal == "" || c.Literal[0] == '@' || strings.ContainsAny(c.Literal, "*?[/") {
 		return false
 	}
 	_, err := netip.ParseAddr(c.Literal)
 	return err != nil
-}
-
-func placeText(p exports.Place) string {
-	return quotePath(p.Path) + " for " + quoteWord(p.Client.String())
-}
-
-func quoteOptions(options string) string { return quoteWord(options) }
-
-func quoteWord(s string) string {
-	if s != "" && len(s) <= maxToken && unsafeBytes(s, `"\`, "") == "" {
-		return s
-	}
-	return quote(s)
 }

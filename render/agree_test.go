@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/render/rendertest"
 )
 
 func TestCompareOptions(t *testing.T) {
@@ -73,20 +74,20 @@ func TestCompareOptions(t *testing.T) {
 func TestAgrees(t *testing.T) {
 	t.Parallel()
 	const options = "(rw,nohide,no_subtree_check,async,no_root_squash)"
-	want := set(t, "/srv/a 10.0.0.1"+options, "/srv/a 10.0.0.2"+options, "/srv/b 10.0.0.1"+options)
-	full := Table{place(t, "/srv/a 10.0.0.1"): sys, place(t, "/srv/a 10.0.0.2"): sys, place(t, "/srv/b 10.0.0.1"): sys}
+	want := rendertest.Set(t, "/srv/a 10.0.0.1"+options, "/srv/a 10.0.0.2"+options, "/srv/b 10.0.0.1"+options)
+	full := Table{rendertest.Place(t, "/srv/a 10.0.0.1"): sys, rendertest.Place(t, "/srv/a 10.0.0.2"): sys, rendertest.Place(t, "/srv/b 10.0.0.1"): sys}
 	foreignFile := func(text string) []Foreign {
 		grants, undecided := parseForeign([]byte(text))
 		return []Foreign{{File: "/etc/exports", First: true, Grants: grants, Undecided: undecided}}
 	}
 	without := func(text string) Table {
 		table := maps.Clone(full)
-		delete(table, place(t, text))
+		delete(table, rendertest.Place(t, text))
 		return table
 	}
 	with := func(table Table, text, options string) Table {
 		table = maps.Clone(table)
-		table[place(t, text)] = options
+		table[rendertest.Place(t, text)] = options
 		return table
 	}
 	tests := []struct {
@@ -144,13 +145,13 @@ func TestAgrees(t *testing.T) {
 			"certain before undecided", with(without("/srv/b 10.0.0.1"), "/srv/a 10.0.0.3", sys), want, foreignFile("/srv/x 10.0.0.3(rw\n"), Disagrees,
 			[]string{"/srv/b for 10.0.0.1 is missing", "undecided: /srv/a for 10.0.0.3 may come from a line of another exports file that cannot be read here"},
 		},
-		{"public line", Table{place(t, "/srv/a *"): sys}, set(t, "/srv/a *"+options), nil, Agrees, nil},
+		{"public line", Table{rendertest.Place(t, "/srv/a *"): sys}, rendertest.Set(t, "/srv/a *"+options), nil, Agrees, nil},
 		{
-			"public line for a host name", Table{place(t, "/srv/a host.example.org"): sys}, set(t, "/srv/a host"+options), nil, CannotTell,
+			"public line for a host name", Table{rendertest.Place(t, "/srv/a host.example.org"): sys}, rendertest.Set(t, "/srv/a host"+options), nil, CannotTell,
 			[]string{"undecided: /srv/a for host is not there under this name, the host may have another"},
 		},
 		{
-			"hostile table", Table{place(t, "/srv/\x1b[2J 10.0.0.1\u202e"): sys}, exports.Set{}, nil, Disagrees,
+			"hostile table", Table{rendertest.Place(t, "/srv/\x1b[2J 10.0.0.1\u202e"): sys}, exports.Set{}, nil, Disagrees,
 			[]string{`"/srv/\x1b[2J" for "10.0.0.1\u202e" is there and no exports file asks for it`},
 		},
 	}
@@ -168,26 +169,26 @@ func TestAgrees(t *testing.T) {
 func TestMatches(t *testing.T) {
 	t.Parallel()
 	kernel := strings.Replace(sys, "sec=sys,rw,", "sec=sys,rw,secure,", 1)
-	host := place(t, "/srv/p host")
-	proof := Proof{
-		Table:      Table{place(t, "/srv/a 10.0.0.1"): sys, place(t, "/srv/f 10.0.0.9"): "ro"},
+	host := rendertest.Place(t, "/srv/p host")
+	proof := Proven{
+		Table:      Table{rendertest.Place(t, "/srv/a 10.0.0.1"): sys, rendertest.Place(t, "/srv/f 10.0.0.9"): "ro"},
 		Unresolved: []exports.Place{host},
 	}
-	foreign := []Foreign{{Grants: []ForeignGrant{{Place: place(t, "/srv/a 10.0.0.1")}, {Place: place(t, "/srv/f 10.0.0.9")}}}}
+	foreign := []Foreign{{Grants: []ForeignGrant{{Place: rendertest.Place(t, "/srv/a 10.0.0.1")}, {Place: rendertest.Place(t, "/srv/f 10.0.0.9")}}}}
 	tests := []struct {
 		name   string
 		table  Table
 		answer Answer
 	}{
-		{"the same", Table{place(t, "/srv/a 10.0.0.1"): sys, place(t, "/srv/f 10.0.0.9"): "ro"}, Agrees},
-		{"kernel's words", Table{place(t, "/srv/a 10.0.0.1"): kernel, place(t, "/srv/f 10.0.0.9"): "ro"}, Agrees},
-		{"resolved", Table{place(t, "/srv/a 10.0.0.1"): sys, place(t, "/srv/f 10.0.0.9"): "ro", place(t, "/srv/p host.example.org"): "ro"}, Agrees},
-		{"missing", Table{place(t, "/srv/f 10.0.0.9"): "ro"}, Disagrees},
-		{"missing foreign", Table{place(t, "/srv/a 10.0.0.1"): sys}, Disagrees},
-		{"other options", Table{place(t, "/srv/a 10.0.0.1"): "ro", place(t, "/srv/f 10.0.0.9"): "ro"}, Disagrees},
-		{"more options", Table{place(t, "/srv/a 10.0.0.1"): sys + ",nordirplus", place(t, "/srv/f 10.0.0.9"): "ro"}, Disagrees},
-		{"unknown options", Table{place(t, "/srv/a 10.0.0.1"): sys + ",new_word", place(t, "/srv/f 10.0.0.9"): "ro"}, Disagrees},
-		{"surplus", Table{place(t, "/srv/a 10.0.0.1"): sys, place(t, "/srv/f 10.0.0.9"): "ro", place(t, "/srv/a 10.0.0.2"): sys}, Disagrees},
+		{"the same", Table{rendertest.Place(t, "/srv/a 10.0.0.1"): sys, rendertest.Place(t, "/srv/f 10.0.0.9"): "ro"}, Agrees},
+		{"kernel's words", Table{rendertest.Place(t, "/srv/a 10.0.0.1"): kernel, rendertest.Place(t, "/srv/f 10.0.0.9"): "ro"}, Agrees},
+		{"resolved", Table{rendertest.Place(t, "/srv/a 10.0.0.1"): sys, rendertest.Place(t, "/srv/f 10.0.0.9"): "ro", rendertest.Place(t, "/srv/p host.example.org"): "ro"}, Agrees},
+		{"missing", Table{rendertest.Place(t, "/srv/f 10.0.0.9"): "ro"}, Disagrees},
+		{"missing foreign", Table{rendertest.Place(t, "/srv/a 10.0.0.1"): sys}, Disagrees},
+		{"other options", Table{rendertest.Place(t, "/srv/a 10.0.0.1"): "ro", rendertest.Place(t, "/srv/f 10.0.0.9"): "ro"}, Disagrees},
+		{"more options", Table{rendertest.Place(t, "/srv/a 10.0.0.1"): sys + ",nordirplus", rendertest.Place(t, "/srv/f 10.0.0.9"): "ro"}, Disagrees},
+		{"unknown options", Table{rendertest.Place(t, "/srv/a 10.0.0.1"): sys + ",new_word", rendertest.Place(t, "/srv/f 10.0.0.9"): "ro"}, Disagrees},
+		{"surplus", Table{rendertest.Place(t, "/srv/a 10.0.0.1"): sys, rendertest.Place(t, "/srv/f 10.0.0.9"): "ro", rendertest.Place(t, "/srv/a 10.0.0.2"): sys}, Disagrees},
 	}
 	for _, test := range tests {
 		if got := test.table.Matches(proof, foreign); got.Answer != test.answer {
@@ -210,7 +211,7 @@ func TestQuoteWord(t *testing.T) {
 		strings.Repeat("a", 511): strings.Repeat("a", 511),
 		strings.Repeat("a", 512): `"` + strings.Repeat("a", 200) + `"...`,
 	} {
-		if got := quoteWord(word); got != want {
+		if got := QuoteWord(word); got != want {
 			t.Errorf("%q: %s, want %s", word, got, want)
 		}
 	}
@@ -223,7 +224,7 @@ func TestIsName(t *testing.T) {
 		"host?": false, "[a-z]x": false, "@group": false, "10.0.0.0/8": false, "10.0.0.0/255.0.0.0": false, "gss/krb5": false,
 		"host": true, "host.example.org": true, "10.1": true, "010.0.0.1": true, "10.0.0.300": true,
 	} {
-		if got := isName(clientOf(client)); got != want {
+		if got := IsName(clientOf(client)); got != want {
 			t.Errorf("%s: %t", client, got)
 		}
 	}

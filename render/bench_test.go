@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -116,35 +114,6 @@ func BenchmarkAgrees(b *testing.B) {
 			return n
 		}
 	})
-}
-
-// BenchmarkReadForeign has a directory full of files that are to be adopted, as a
-// server has that is new to this program.
-func BenchmarkReadForeign(b *testing.B) {
-	for _, n := range []int{200, 2000} {
-		b.Run(strconv.Itoa(n), func(b *testing.B) {
-			dir := b.TempDir()
-			var adopted []Adopted
-			for i := range n {
-				path := filepath.Join(dir, fmt.Sprintf("project-%05d.exports", i))
-				if err := os.WriteFile(path, fmt.Appendf(nil, "/srv/%d -rw 10.0.%d.%d\n", i, i>>8, i&255), 0o644); err != nil {
-					b.Fatal(err)
-				}
-				a, err := ReadAdopted(path)
-				if err != nil {
-					b.Fatal(err)
-				}
-				adopted = append(adopted, a)
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				foreign, err := ReadForeign(filepath.Join(dir, "exports"), filepath.Join(dir, "own.exports"), adopted)
-				if err != nil || len(foreign) > 0 {
-					b.Fatal(len(foreign), err)
-				}
-			}
-		})
-	}
 }
 
 // BenchmarkDiff has no line in common but comments, so that many changed lines

@@ -1,7 +1,7 @@
 package render
 
 import (
-	"net"
+	"math/bits"
 	"net/netip"
 	"strings"
 
@@ -34,10 +34,17 @@ func parseNetwork(text string) (netip.Prefix, bool) {
 	if err != nil {
 		return netip.Prefix{}, false
 	}
-	bits, err := netip.ParseAddr(mask)
-	if err != nil || bits.BitLen() != addr.BitLen() {
+	ones, err := netip.ParseAddr(mask)
+	if err != nil || ones.BitLen() != addr.BitLen() {
 		return netip.Prefix{}, false
 	}
-	ones, all := net.IPMask(bits.AsSlice()).Size()
-	return netip.PrefixFrom(addr, ones), all > 0
+	n := 0
+	for _, b := range ones.AsSlice() {
+		n += bits.OnesCount8(b)
+	}
+	// A mask with a zero between its ones is not a network.
+	if netip.PrefixFrom(ones, n).Masked().Addr() != ones.WithZone("") {
+		return netip.Prefix{}, false
+	}
+	return netip.PrefixFrom(addr, n), true
 }

@@ -6,62 +6,37 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"io"
+	"slices"
 	"strconv"
 
 	"github.com/rogpeppe/go-internal/diff"
 )
 
-// Diff is the change of the file name from old to new as a unified diff, which
-// patch(1) takes; empty if there is none. exists tells whether there is an old
-// file: the diff of one that is empty or missing differs.
+// Diff returns the change of the file name from old to new as a unified diff,
+// which patch(1) reads, and nil if there is none. exists says whether there is an
+// old file: the diff of an empty one and of a missing one differ.
 func Diff(name string, old, new []byte, exists bool) []byte {
-	var text bytes.Buffer
-	_ = WriteDiff(&text, name, old, new, exists) // a buffer takes all
-	return text.Bytes()
-}
-
-// WriteDiff writes what Diff gives, in pieces that end with a line.
-func WriteDiff(w io.Writer, name string, old, new []byte, exists bool) error {
+	if bytes.Equal(old, new) {
+		return nil
+	}
 	oldName := "/dev/null"
 	if exists {
 		oldName = diffName(name)
 	}
-	names := []byte("--- " + oldName + "\n+++ " + diffName(name) + "\n")
+	text := fmt.Appendf(nil, "--- %s\n+++ %s\n", oldName, diffName(name))
 	if len(old) == 0 && bytes.HasSuffix(new, []byte("\n")) {
-		return writeAllNew(w, names, new)
-	}
-	unified := diff.Diff("old", old, "new", new)
-	if unified == nil {
-		return nil
-	}
-	// The package's own header cannot say that a file is new, nor carry a
-	// name with a blank.
-	_, hunks, _ := bytes.Cut(unified, []byte("+++ new\n"))
-	if _, err := w.Write(names); err != nil {
-		return err
-	}
-	_, err := w.Write(hunks)
-	return err
-}
-
-// writeAllNew writes the diff from nothing to whole lines without ever having all
-// of it, nor what a search for common lines takes.
-func writeAllNew(w io.Writer, text, new []byte) error {
-	const piece = 64 << 10
-	text = fmt.Appendf(text, "@@ -0,0 +1,%d @@\n", bytes.Count(new, []byte("\n")))
-	for line := range bytes.Lines(new) {
-		text = append(append(text, '+'), line...)
-		if len(text) < piece {
-			continue
+		// To search for common lines would take ten times as much memory.
+		n := bytes.Count(new, []byte("\n"))
+		text = slices.Grow(fmt.Appendf(text, "@@ -0,0 +1,%d @@\n", n), len(new)+n)
+		for line := range bytes.Lines(new) {
+			text = append(append(text, '+'), line...)
 		}
-		if _, err := w.Write(text); err != nil {
-			return err
-		}
-		text = text[:0]
+		return text
 	}
-	_, err := w.Write(text)
-	return err
+	// The package's own header cannot say that a file is new, nor have a name
+	// with a blank.
+	_, hunks, _ := bytes.Cut(diff.Diff("old", old, "new", new), []byte("+++ new\n"))
+	return append(text, hunks...)
 }
 
 // diffName quotes a name as diff(1) of GNU does, where that is needed.

@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"nfs-exportd/render/rendertest"
 )
 
 // trailer is what a plan may print behind the diff.
@@ -49,8 +51,8 @@ func patch(t interface {
 func TestDiff(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	one := marshal(t, set(t, "/srv/a 10.0.0.1(rw)", "/srv/a 10.0.0.2(rw)"))
-	two := marshal(t, set(t, "/srv/a 10.0.0.2(rw)", "/srv/b 10.0.0.2(rw)"))
+	one := marshal(t, rendertest.Set(t, "/srv/a 10.0.0.1(rw)", "/srv/a 10.0.0.2(rw)"))
+	two := marshal(t, rendertest.Set(t, "/srv/a 10.0.0.2(rw)", "/srv/b 10.0.0.2(rw)"))
 	tests := []struct {
 		name     string
 		file     string
@@ -60,7 +62,7 @@ func TestDiff(t *testing.T) {
 		{"change", "nfs.exports", one, two, true},
 		{"new file", "nfs.exports", nil, one, false},
 		{"empty file", "nfs.exports", nil, one, true},
-		{"to nothing", "nfs.exports", one, marshal(t, set(t)), true},
+		{"to nothing", "nfs.exports", one, marshal(t, rendertest.Set(t)), true},
 		{"no final newline", "nfs.exports", one[:len(one)-1], two, true},
 		{"new file without final newline", "nfs.exports", nil, one[:len(one)-1], false},
 		{"hand-written", "nfs.exports", []byte("/srv/a 10.0.0.1(rw)\r\n\\ odd\n--- x\n+++ y\n\x00\xff"), one, true},
@@ -116,11 +118,11 @@ func TestDiffAnySets(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x.exports")
 	rapid.Check(t, func(t *rapid.T) {
-		old, err := Marshal(drawSet(t))
+		old, err := Marshal(rendertest.DrawSet(t))
 		if err != nil {
 			t.Fatal(err)
 		}
-		new, err := Marshal(drawSet(t))
+		new, err := Marshal(rendertest.DrawSet(t))
 		if err != nil {
 			t.Fatal(err)
 		}

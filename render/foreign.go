@@ -1,13 +1,7 @@
 package render
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 
 	"nfs-exportd/exports"
 )
@@ -15,17 +9,16 @@ import (
 // Foreign is an exports file that is not this program's.
 type Foreign struct {
 	File string // path
-	// First tells that exportfs reads it before our file. Where both have a
+	Text []byte // nil if it could not be read
+	// EtcExports says that it is /etc/exports, not a file of /etc/exports.d.
+	EtcExports bool
+	// First says that exportfs reads it before our file. Where both have a
 	// grant, that of the first counts.
 	First  bool
 	Grants []ForeignGrant
-	// Undecided tells, in at most a few lines, of what only exportfs itself can
-	// say what it grants. Clients that are host names are not among them, but
-	// in Grants.
+	// Undecided are lines of which only exportfs itself can say what they
+	// grant, at most a few. Clients that are host names are in Grants.
 	Undecided []Line
-
-	text       []byte
-	etcExports bool // it is /etc/exports
 }
 
 // ForeignGrant is one client of a line of a foreign file.
@@ -35,112 +28,16 @@ type ForeignGrant struct {
 	Line    int
 }
 
-// exportsSuffix is what exportfs(8) wants of a name in /etc/exports.d.
-const exportsSuffix = ".exports"
-
-// ReadForeign reads etcExports, which is /etc/exports, and the other files of
-// the directory of own, which is /etc/exports.d, in the order in which exportfs
-// reads them. Adopted files are left out. What cannot be read is Undecided in
-// the result. It gives a *FileError if the directory cannot be listed; one that
-// does not exist is empty.
-func ReadForeign(etcExports, own string, adopted []Adopted) ([]Foreign, error) {
-	dir := filepath.Dir(own)
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, &FileError{dir, "list", err}
-	}
-	moved := map[string]bool{} // names in dir that go when they are adopted
-	for _, a := range adopted {
-		if sameDir(filepath.Dir(a.Path), dir) {
-			moved[filepath.Base(a.Path)] = true
-		}
-	}
-	var names []string
-	for _, entry := range entries {
-		name := entry.Name()
-		if name == filepath.Base(own) || moved[name] || !readByExportfs(entry) {
-			continue
-		}
-		names = append(names, name)
-	}
-	slices.SortFunc(names, compareVersions)
-	foreign := readForeign(nil, etcExports, true)
-	for i := range foreign {
-		foreign[i].etcExports = true
-	}
-	for _, name := range names {
-		foreign = readForeign(foreign, filepath.Join(dir, name), compareVersions(name, filepath.Base(own)) < 0)
-	}
-	return foreign, nil
+// String returns the grant for people, in ASCII.
+func (g ForeignGrant) String() string {
+	return fmt.Sprintf("%s(%s)", PlaceText(g.Place), QuoteWord(g.Options))
 }
 
-// readByExportfs follows export_d_read in nfs-utils' support/export/export.c.
-func readByExportfs(entry fs.DirEntry) bool {
-	kind := entry.Type()
-	return (kind.IsRegular() || kind&fs.ModeSymlink != 0) && !(File{entry.Name()}).Ignored()
-}
-
-// Ignored tells that exportfs would not read the file because of its name,
-// which must end in ".exports" and not start with a dot.
-func (f File) Ignored() bool {
-	name := filepath.Base(f.Path)
-	return strings.HasPrefix(name, ".") || !strings.HasSuffix(name, exportsSuffix)
-}
-
-// sameDir tells whether two paths, perhaps through links, lead to one directory.
-func sameDir(a, b string) bool {
-	if filepath.Clean(a) == filepath.Clean(b) {
-		return true
-	}
-	x, errX := os.Stat(a)
-	y, errY := os.Stat(b)
-	return errX == nil && errY == nil && os.SameFile(x, y)
-}
-
-// readForeign adds the file at path, if there is one.
-func readForeign(foreign []Foreign, path string, first bool) []Foreign {
-	f := Foreign{File: path, First: first}
-	text, _, err := readRegular(path, true)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if _, err := os.Lstat(path); err != nil {
-			return foreign
-		}
-		f.Undecided = []Line{{Problem: "a symbolic link that leads nowhere"}}
-	case errors.Is(err, errNotRegular) && isDir(path):
-		return foreign
-	case err != nil:
-		f.Undecided = []Line{{Problem: fmt.Sprintf("cannot be read: %s", bare(err))}}
-	default:
-		f.text = text
-		f.Grants, f.Undecided = parseForeign(text)
-		resolvePaths(f.Grants)
-	}
-	return append(foreign, f)
-}
-
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
-}
-
-// resolvePaths names directories as exportfs does: through all symbolic links,
-// or as they are written where there is nothing.
-func resolvePaths(grants []ForeignGrant) {
-	resolved := map[string]string{}
-	for i := range grants {
-		path := grants[i].Place.Path
-		real, ok := resolved[path]
-		if !ok {
-			real = path
-			// exportfs runs in /.
-			if target, err := filepath.EvalSymlinks(filepath.Join("/", path)); err == nil {
-				real = target
-			}
-			resolved[path] = real
-		}
-		grants[i].Place.Path = real
-	}
+// ParseForeign reads the text of the exports file at path as exportfs does.
+// Paths are as written: exportfs also follows symbolic links.
+func ParseForeign(path string, text []byte) Foreign {
+	grants, undecided := parseForeign(text)
+	return Foreign{File: path, Text: text, Grants: grants, Undecided: undecided}
 }
 
 // Conflict is a grant that a foreign file has as well. exportfs takes the first
@@ -153,16 +50,16 @@ type Conflict struct {
 	Theirs  bool   // the foreign one is first
 }
 
-// String tells of the conflict in ASCII.
+// String returns the conflict for people, in ASCII.
 func (c Conflict) String() string {
 	winner := "exportfs takes ours"
 	if c.Theirs {
-		winner = "exportfs takes that one, with the options " + quoteWord(c.Options)
+		winner = "exportfs takes that one, with the options " + QuoteWord(c.Options)
 	}
-	return fmt.Sprintf("%s is also in %s, line %d: %s", placeText(c.Grant.Place()), quotePath(c.File), c.Line, winner)
+	return fmt.Sprintf("%s is also in %s, line %d: %s", PlaceText(c.Grant.Place()), QuotePath(c.File), c.Line, winner)
 }
 
-// Conflicts are the wanted grants that foreign files have as well.
+// Conflicts returns the wanted grants that foreign files have as well.
 func Conflicts(want exports.Set, foreign []Foreign) []Conflict {
 	var conflicts []Conflict
 	for _, f := range foreign {

@@ -1,7 +1,6 @@
 package render
 
 import (
-	"fmt"
 	"strings"
 
 	"nfs-exportd/exports"
@@ -89,7 +88,7 @@ func splitClient(word string) (client exports.Client, options, problem string) {
 	return clientOf(name), options, ""
 }
 
-// stream gives the words of an exports file.
+// stream reads the words of an exports file.
 type stream struct {
 	text []byte
 	pos  int
@@ -98,7 +97,7 @@ type stream struct {
 
 const eof = -1
 
-// next gives a character; a backslash before a newline is a blank, and the
+// next reads a character; a backslash before a newline is a blank, and the
 // blanks after both are gone.
 func (s *stream) next() int {
 	c := s.raw()
@@ -124,7 +123,7 @@ func (s *stream) raw() int {
 	return int(s.text[s.pos-1])
 }
 
-// skip passes over blanks and comments. A comment does not know the backslash.
+// skip skips blanks and comments. A comment does not know the backslash.
 func (s *stream) skip(blanks string) {
 	for {
 		pos, line := s.pos, s.line
@@ -194,8 +193,3 @@ func (s *stream) word(limit int) (string, wordEnd) {
 }
 
 func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
-
-// String names the line for people, in ASCII.
-func (g ForeignGrant) String() string {
-	return fmt.Sprintf("%s(%s)", placeText(g.Place), quoteWord(g.Options))
-}

@@ -15,8 +15,7 @@ import (
 // kernel. So options are compared by what they mean, and only to find out what
 // is already so: which options there are is for the installed exportfs to say.
 
-// switches gives, for a word, the setting that it is about and whether it
-// switches it on.
+// switches has, for each word, its setting and whether the word switches it on.
 var switches = map[string]struct {
 	setting string
 	on      bool
@@ -111,7 +110,7 @@ func readOptions(options string) meaning {
 	return m
 }
 
-// number gives a number as exportfs keeps it, in 32 bits, and other text as it
+// number returns a number as exportfs keeps it, in 32 bits, and other text as it
 // is: an fsid can be a UUID.
 func number(s string, base int) string {
 	if n, err := strconv.ParseInt(s, base, 64); err == nil {
@@ -120,8 +119,8 @@ func number(s string, base int) string {
 	return s
 }
 
-// compareOptions tells whether have, options out of the active table, say what
-// want says. Where only a default of this file speaks against it, a newer
+// compareOptions returns whether have, options of the active table, mean what want
+// means. Where only a default of this file speaks against it, a newer
 // exportfs may have another default: then it cannot tell.
 func compareOptions(want, have string) Answer {
 	if want == have {

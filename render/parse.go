@@ -9,11 +9,11 @@ import (
 	"nfs-exportd/exports"
 )
 
-// Parsed is what an exports file holds.
+// Parsed is the content of an exports file.
 type Parsed struct {
-	// Set are the grants, with their owners as the comments tell them.
+	// Set are the grants, with the owners that the comments name.
 	Set exports.Set
-	// Edited tells that somebody else than this program has written to the
+	// Edited says that somebody else than this program has written to the
 	// file. A file without any line but comments never counts as edited.
 	Edited bool
 	// Lines are the numbers of the grants' lines, from 1.
@@ -35,19 +35,17 @@ func (l Line) String() string {
 	if l.Number == 0 {
 		return l.Problem
 	}
-	return fmt.Sprintf("line %d: %s: %s", l.Number, l.Problem, quote(l.Text))
+	return fmt.Sprintf("line %d: %s: %s", l.Number, l.Problem, Quote(l.Text))
 }
 
-// Parse reads an exports file as Marshal writes it. It takes any text, and what
-// it cannot read it gives back in Unread.
+// Parse reads an exports file as Marshal writes it. It accepts any text, and
+// returns the lines that it cannot read in Unread.
 func Parse(text []byte) Parsed {
-	lines := bytes.Count(text, []byte("\n"))
 	var (
-		parsed = Parsed{Lines: make(map[exports.Place]int, lines)}
-		grants = make([]exports.Grant, 0, lines)
+		parsed = Parsed{Lines: map[exports.Place]int{}}
+		grants []exports.Grant
 		owner  exports.Owner
 		number int
-		parser lineParser
 	)
 	unread := func(line, problem string) {
 		parsed.Unread = append(parsed.Unread, Line{number, line, problem})
@@ -68,7 +66,7 @@ func Parse(text []byte) Parsed {
 			unread(line, "the file ends in the middle of a line")
 			continue
 		}
-		g, problem := parser.grant(line)
+		g, problem := parseGrant(line)
 		if problem != "" {
 			unread(line, problem)
 			continue
@@ -88,15 +86,15 @@ func Parse(text []byte) Parsed {
 	return parsed
 }
 
-// intact tells whether the first line has the digest of the others.
+// intact reports whether the first line has the digest of the others.
 func intact(text []byte) bool {
 	first, body, ok := bytes.Cut(text, []byte("\n"))
 	return ok && string(first)+"\n" == digestLine(body)
 }
 
-// parseOwner tells whether a comment is about owners, and gives the owner. One
-// that appendOwner would not write so stands for nobody: better that than the
-// owner of the lines before.
+// parseOwner reports whether a comment is about owners, and returns the owner. A
+// comment that ownerComment would not write means nobody, not the owner of the
+// lines before.
 func parseOwner(line string) (about bool, owner exports.Owner) {
 	if quoted, ok := strings.CutPrefix(line, publicMark); ok {
 		about = true
@@ -114,7 +112,7 @@ func parseOwner(line string) (about bool, owner exports.Owner) {
 	if !about {
 		return line == unknownMark, exports.Owner{}
 	}
-	if string(appendOwner(nil, owner)) != line+"\n" {
+	if ownerComment(owner) != line {
 		return true, exports.Owner{}
 	}
 	return true, owner
@@ -136,15 +134,8 @@ func cutWord(s string) (word, rest string, ok bool) {
 	return s, "", true
 }
 
-// lineParser reads one grant after the other.
-type lineParser struct {
-	safety safety
-	line   []byte
-	last   exports.Grant
-}
-
-// grant reads a line as grantLine writes it, or says why it is none.
-func (p *lineParser) grant(line string) (exports.Grant, string) {
+// parseGrant reads a line as GrantLine writes it, or says why it is none.
+func parseGrant(line string) (exports.Grant, string) {
 	path, rest, ok := strings.Cut(line, " ")
 	if !ok {
 		return exports.Grant{}, "no client"
@@ -154,30 +145,18 @@ func (p *lineParser) grant(line string) (exports.Grant, string) {
 		return exports.Grant{}, "not PATH CLIENT(OPTIONS)"
 	}
 	g := exports.Grant{
-		Path:    unescapePath(path),
+		Path:    pathUnescaper.Replace(path),
 		Client:  exports.ParseClient(client),
 		Options: strings.TrimSuffix(options, ")"),
 	}
-	// Whatever else could be written for the same grant is not our writing.
-	if p.safety.safe(g) != nil {
+	// There is one way to write a grant, and any other line is not ours.
+	if CheckSafe(g) != nil || GrantLine(g) != line+"\n" {
 		return exports.Grant{}, "not as nfs-exportd writes it"
 	}
-	if p.line = appendLine(p.line[:0], g); string(p.line[:len(p.line)-1]) != line {
-		return exports.Grant{}, "not as nfs-exportd writes it"
-	}
-	// One string for a path of many lines is compared with itself in no time.
-	if g.Path == p.last.Path {
-		g.Path = p.last.Path
-	}
-	if g.Options == p.last.Options {
-		g.Options = p.last.Options
-	}
-	p.last = g
 	return g, ""
 }
 
-// clientOf gives the client that a word of the active table or of a foreign
-// file stands for. exportfs takes an IPv4 address in IPv6 form for a client of
+// clientOf returns the client of a word of the active table or of a foreign file. exportfs takes an IPv4 address in IPv6 form for a client of
 // its own, which never matches the IPv4 address.
 func clientOf(word string) exports.Client {
 	client := exports.ParseClient(word)

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/render/rendertest"
 )
 
 func TestParse(t *testing.T) {
@@ -24,7 +25,7 @@ func TestParse(t *testing.T) {
 		{
 			name:   "no digest",
 			text:   "# project 0123456789abcdef \"tools\"\n/srv/a 10.0.0.1(rw)\n",
-			grants: []exports.Grant{grant(t, "/srv/a 10.0.0.1(rw)", tools)},
+			grants: []exports.Grant{rendertest.Grant(t, "/srv/a 10.0.0.1(rw)", rendertest.Tools())},
 			edited: true,
 		},
 		{
@@ -33,14 +34,14 @@ func TestParse(t *testing.T) {
 				"# project nonsense\n/srv/a 10.0.0.4(rw)\n# project \"tools\"\n/srv/a 10.0.0.5(rw)\n" +
 				"# public scratch\n/srv/a 10.0.0.6(rw)\n# project \"abc\" \"tools\"\n/srv/a 10.0.0.7(rw)\n",
 			grants: []exports.Grant{
-				grant(t, "/srv/a 10.0.0.1(rw)", exports.Owner{}),
-				grant(t, "/srv/a 10.0.0.2(rw)", public),
-				grant(t, "/srv/a 10.0.0.3(rw)", public),
-				grant(t, "/srv/a 10.0.0.4(rw)", exports.Owner{}),
-				grant(t, "/srv/a 10.0.0.5(rw)", exports.Owner{Name: "tools"}),
-				grant(t, "/srv/a 10.0.0.6(rw)", exports.Owner{}),
+				rendertest.Grant(t, "/srv/a 10.0.0.1(rw)", exports.Owner{}),
+				rendertest.Grant(t, "/srv/a 10.0.0.2(rw)", public),
+				rendertest.Grant(t, "/srv/a 10.0.0.3(rw)", public),
+				rendertest.Grant(t, "/srv/a 10.0.0.4(rw)", exports.Owner{}),
+				rendertest.Grant(t, "/srv/a 10.0.0.5(rw)", exports.Owner{Name: "tools"}),
+				rendertest.Grant(t, "/srv/a 10.0.0.6(rw)", exports.Owner{}),
 				// An id of letters is not quoted by us.
-				grant(t, "/srv/a 10.0.0.7(rw)", exports.Owner{}),
+				rendertest.Grant(t, "/srv/a 10.0.0.7(rw)", exports.Owner{}),
 			},
 			edited: true,
 		},
@@ -62,7 +63,7 @@ func TestParse(t *testing.T) {
 				"/srv/a \\\n10.0.0.12(rw)\n" +
 				"/srv/a 10.0.0.1(ro)\n" +
 				"/srv/a 10.0.0.13(rw)",
-			grants: []exports.Grant{grant(t, "/srv/a 10.0.0.1(rw)", exports.Owner{})},
+			grants: []exports.Grant{rendertest.Grant(t, "/srv/a 10.0.0.1(rw)", exports.Owner{})},
 			unread: []Line{
 				{2, "/srv/a 10.0.0.2(rw) 10.0.0.3(rw)", "not as nfs-exportd writes it"},
 				{3, "/srv/a -rw 10.0.0.4", "not PATH CLIENT(OPTIONS)"},
@@ -102,7 +103,7 @@ func TestParse(t *testing.T) {
 // Whatever is done to the file by hand, it shows.
 func TestParseEdited(t *testing.T) {
 	t.Parallel()
-	text := marshal(t, set(t, "/srv/a 10.0.0.1(rw)", "/srv/a 10.0.0.2(rw)", "/srv/b 10.0.0.1(rw)"))
+	text := marshal(t, rendertest.Set(t, "/srv/a 10.0.0.1(rw)", "/srv/a 10.0.0.2(rw)", "/srv/b 10.0.0.1(rw)"))
 	if Parse(text).Edited {
 		t.Fatal("our own text counts as edited")
 	}

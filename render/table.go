@@ -2,9 +2,7 @@ package render
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -16,7 +14,7 @@ import (
 // options of each place, in exportfs's own words.
 type Table map[exports.Place]string
 
-// TableError is an active table of which nobody can say what it grants.
+// TableError is an active table that cannot be read.
 type TableError struct {
 	Path    string // empty if the text did not come from a file
 	Line    int    // from 1
@@ -26,12 +24,12 @@ type TableError struct {
 func (e *TableError) Error() string {
 	path := "the active table"
 	if e.Path != "" {
-		path += " " + quotePath(e.Path)
+		path += " " + QuotePath(e.Path)
 	}
 	return fmt.Sprintf("%s, line %d: %s: run \"exportfs -ra\" and look at it again", path, e.Line, e.Problem)
 }
 
-// ParseTable reads the text of an active table. It gives a *TableError for a
+// ParseTable reads the text of an active table. It returns a *TableError for a
 // line that rpc.mountd could not read either, or that is there twice.
 func ParseTable(text []byte) (Table, error) {
 	table := make(Table, bytes.Count(text, []byte("\n")))
@@ -43,7 +41,7 @@ func ParseTable(text []byte) (Table, error) {
 			problem = "a second entry for a client on a path"
 		}
 		if problem != "" {
-			return nil, &TableError{Line: number, Problem: problem + ": " + quote(line)}
+			return nil, &TableError{Line: number, Problem: problem + ": " + Quote(line)}
 		}
 		table[place] = options
 	}
@@ -101,24 +99,6 @@ func octal(s string) (byte, bool) {
 		}
 	}
 	return (s[1]-'0')<<6 | (s[2]-'0')<<3 | (s[3] - '0'), true
-}
-
-// ReadTable reads the active table of this host. One that does not exist is
-// empty. It gives a *TableError or a *FileError.
-func ReadTable(path string) (Table, error) {
-	text, _, err := readRegular(path, true)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Table{}, nil
-	}
-	if err != nil {
-		return nil, &FileError{path, "read", err}
-	}
-	table, err := ParseTable(text)
-	var problem *TableError
-	if errors.As(err, &problem) {
-		problem.Path = path
-	}
-	return table, err
 }
 
 // Places are those of the table, in the order of an exports file.

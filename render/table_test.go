@@ -2,8 +2,6 @@ package render
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -78,30 +76,5 @@ func TestTableError(t *testing.T) {
 		if got := e.Error(); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
-	}
-}
-
-func TestReadTable(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	etab := filepath.Join(dir, "etab")
-	if table, err := ReadTable(etab); err != nil || table == nil || len(table) != 0 {
-		t.Errorf("no file: %v, %v", table, err)
-	}
-	write(t, etab, "nonsense\n", 0o644)
-	_, err := ReadTable(etab)
-	var problem *TableError
-	if !errors.As(err, &problem) || problem.Path != etab || problem.Line != 1 {
-		t.Errorf("error %v", err)
-	}
-	var failure *FileError
-	if _, err := ReadTable(dir); !errors.As(err, &failure) {
-		t.Errorf("a directory: %v", err)
-	}
-	if err := os.Truncate(etab, maxFile+1); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := ReadTable(etab); !errors.Is(err, errTooLarge) {
-		t.Errorf("huge: %v", err)
 	}
 }

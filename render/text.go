@@ -50,22 +50,25 @@ type UnsafeError struct {
 
 func (e *UnsafeError) Error() string {
 	return fmt.Sprintf("%s %s must not be written to an exports file: %s; this is a bug in nfs-exportd: nothing was written, please report it",
-		e.Field, quote(e.Value), e.Reason)
+		e.Field, Quote(e.Value), e.Reason)
 }
 
-// Marshal gives the exports file of a set: ASCII, always the same for the same
-// set. It gives an *UnsafeError for a grant that exportfs could misread.
+// lineSize is how many bytes a line has, about.
+const lineSize = 100
+
+// Marshal returns the exports file of a set: ASCII, and always the same for the
+// same set. It returns an *UnsafeError for a grant that exportfs could misread.
 func Marshal(set exports.Set) ([]byte, error) {
 	first := len(digestLine(nil))
-	text := make([]byte, first, first+len(header)+roomFor(set.Grants()))
-	text = append(text, header...)
-	var check safety
+	text := append(make([]byte, first, first+len(header)+lineSize*set.Len()), header...)
+	var owner exports.Owner
 	for i, g := range set.Grants() {
-		if err := check.safe(g); err != nil {
+		if err := CheckSafe(g); err != nil {
 			return nil, err
 		}
-		if i == 0 || set.Grants()[i-1].Owner != g.Owner {
-			text = appendOwner(text, g.Owner)
+		if i == 0 || g.Owner != owner {
+			owner = g.Owner
+			text = append(text, ownerComment(owner)+"\n"...)
 		}
 		text = appendLine(text, g)
 	}
@@ -73,46 +76,25 @@ func Marshal(set exports.Set) ([]byte, error) {
 	return text, nil
 }
 
-// roomFor is about how many bytes the lines of grants have, comments included.
-func roomFor(grants []exports.Grant) int {
-	n := 0
-	for i, g := range grants {
-		if i == 0 || grants[i-1].Owner != g.Owner {
-			n += len(projectMark) + len(g.Owner.ID) + len(g.Owner.Name) + len(g.Owner.Public) + len(" \"\"\n")
-		}
-		n += len(g.Path) + len(g.Client.Literal) + len(g.Options) + len(" 255.255.255.255()\n")
-	}
-	return n
-}
-
 func digestLine(body []byte) string {
 	sum := sha256.Sum256(body)
 	return digestPrefix + hex.EncodeToString(sum[:]) + digestSuffix
 }
 
-// appendOwner adds the comment above the lines of an owner. It quotes names, which
-// tenants choose: the one byte that ends a comment is the newline.
-func appendOwner(to []byte, o exports.Owner) []byte {
+// ownerComment returns the comment above the lines of an owner. It quotes names,
+// which tenants choose: the one byte that ends a comment is the newline.
+func ownerComment(o exports.Owner) string {
 	switch {
 	case o.Public != "":
-		to = append(to, publicMark...)
-		to = strconv.AppendQuoteToASCII(to, o.Public)
+		return publicMark + strconv.QuoteToASCII(o.Public)
+	case o.ID != "" && plainID(o.ID):
+		return projectMark + o.ID + " " + strconv.QuoteToASCII(o.Name)
 	case o.ID != "":
-		to = append(to, projectMark...)
-		if plainID(o.ID) {
-			to = append(to, o.ID...)
-		} else {
-			to = strconv.AppendQuoteToASCII(to, o.ID)
-		}
-		to = append(to, ' ')
-		to = strconv.AppendQuoteToASCII(to, o.Name)
+		return projectMark + strconv.QuoteToASCII(o.ID) + " " + strconv.QuoteToASCII(o.Name)
 	case o.Name != "":
-		to = append(to, projectMark...)
-		to = strconv.AppendQuoteToASCII(to, o.Name)
-	default:
-		to = append(to, unknownMark...)
+		return projectMark + strconv.QuoteToASCII(o.Name)
 	}
-	return append(to, '\n')
+	return unknownMark
 }
 
 func plainID(id string) bool {
@@ -125,25 +107,11 @@ func plainID(id string) bool {
 	return id != ""
 }
 
-func grantLine(g exports.Grant) string { return string(appendLine(nil, g)) }
+// GrantLine returns the line of a grant, with its newline.
+func GrantLine(g exports.Grant) string { return string(appendLine(nil, g)) }
 
 func appendLine(to []byte, g exports.Grant) []byte {
-	to = append(to, escapePath(g.Path)...)
-	to = append(to, ' ')
-	to = appendToken(to, g)
-	return append(to, '\n')
-}
-
-// appendToken adds CLIENT(OPTIONS).
-func appendToken(to []byte, g exports.Grant) []byte {
-	if g.Client.Literal != "" {
-		to = append(to, g.Client.Literal...)
-	} else {
-		to = g.Client.Addr.AppendTo(to)
-	}
-	to = append(to, '(')
-	to = append(to, g.Options...)
-	return append(to, ')')
+	return fmt.Appendf(to, "%s %s(%s)\n", pathEscaper.Replace(g.Path), g.Client, g.Options)
 }
 
 var (
@@ -151,41 +119,19 @@ var (
 	pathUnescaper = strings.NewReplacer(`\040`, " ", `\043`, "#")
 )
 
-func escapePath(path string) string { return pathEscaper.Replace(path) }
-
-func unescapePath(path string) string {
-	if !strings.Contains(path, `\`) {
-		return path // without the copy that a replacer makes
-	}
-	return pathUnescaper.Replace(path)
-}
-
-// safety checks one grant after the other. What is as in the one before is not
-// looked at again, as thousands of lines have the same path and options.
-type safety struct {
-	path, options string
-	line          []byte
-}
-
-// safe gives an *UnsafeError for a grant whose line exportfs could read as
-// something else. What a byte does to exportfs was measured, byte by byte.
-func (s *safety) safe(g exports.Grant) error {
-	if g.Path != s.path || g.Path == "" {
-		if reason := unsafePath(g.Path); reason != "" {
-			return &UnsafeError{"path", g.Path, reason}
-		}
-		s.path = g.Path
+// CheckSafe returns an *UnsafeError for a grant whose line exportfs could read
+// as something else. What a byte does to exportfs was measured, byte by byte.
+func CheckSafe(g exports.Grant) error {
+	if reason := unsafePath(g.Path); reason != "" {
+		return &UnsafeError{"path", g.Path, reason}
 	}
 	if reason := unsafeClient(g.Client); reason != "" {
 		return &UnsafeError{"client", g.Client.String(), reason}
 	}
-	if g.Options != s.options || g.Options == "" {
-		if reason := unsafeOptions(g.Options); reason != "" {
-			return &UnsafeError{"options", g.Options, reason}
-		}
-		s.options = g.Options
+	if reason := unsafeOptions(g.Options); reason != "" {
+		return &UnsafeError{"options", g.Options, reason}
 	}
-	if s.line = appendToken(s.line[:0], g); len(s.line) > maxToken {
+	if len(g.Client.String())+len("()")+len(g.Options) > maxToken {
 		return &UnsafeError{"options", g.Options, fmt.Sprintf("with the client it is longer than %d bytes", maxToken)}
 	}
 	return nil
@@ -245,7 +191,7 @@ func unsafeBytes(s, bad, good string) string {
 	return ""
 }
 
-// clean tells whether an absolute path is as path.Clean gives it.
+// clean reports whether path.Clean would leave an absolute path as it is.
 func clean(path string) bool {
 	if path == "/" {
 		return true
@@ -256,15 +202,4 @@ func clean(path string) bool {
 		}
 	}
 	return true
-}
-
-// maxQuoted bounds what error messages show of a text that others chose.
-const maxQuoted = 200
-
-// quote makes a text fit for a terminal.
-func quote(s string) string {
-	if len(s) > maxQuoted {
-		return strconv.QuoteToASCII(s[:maxQuoted]) + "..."
-	}
-	return strconv.QuoteToASCII(s)
 }

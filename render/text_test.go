@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/render/rendertest"
 )
 
 func TestMarshal(t *testing.T) {
@@ -19,12 +20,12 @@ func TestMarshal(t *testing.T) {
 	hostile := exports.Owner{ID: "b\n", Name: "x\n/etc *(rw)\x1b]0;\x00\"#\u202e"}
 	old := exports.Owner{Name: "dumps"}
 	text := marshal(t, exports.NewSet([]exports.Grant{
-		grant(t, "/srv/scratch *(rw,sec=sys)", public),
-		grant(t, "/srv/scratch 10.0.0.10(rw)", tools),
-		grant(t, "/srv/scratch 10.0.0.9(rw)", tools),
-		grant(t, "/srv/scratch 2001:DB8:0:0::5(rw)", hostile),
-		grant(t, "/srv/a b#c 10.0.0.9(rw)", old),
-		grant(t, "/srv 10.0.0.9(ro)", exports.Owner{}),
+		rendertest.Grant(t, "/srv/scratch *(rw,sec=sys)", public),
+		rendertest.Grant(t, "/srv/scratch 10.0.0.10(rw)", rendertest.Tools()),
+		rendertest.Grant(t, "/srv/scratch 10.0.0.9(rw)", rendertest.Tools()),
+		rendertest.Grant(t, "/srv/scratch 2001:DB8:0:0::5(rw)", hostile),
+		rendertest.Grant(t, "/srv/a b#c 10.0.0.9(rw)", old),
+		rendertest.Grant(t, "/srv 10.0.0.9(ro)", exports.Owner{}),
 	}))
 	want := `# sha256 7f7b96066fe828f2cba29298f82ef7fb181be1a7efe2c8b56ed0306072844c7a of all lines below
 #
@@ -51,7 +52,7 @@ func TestMarshal(t *testing.T) {
 
 func TestMarshalUnsafe(t *testing.T) {
 	t.Parallel()
-	good := grant(t, "/srv/a 10.0.0.1(rw)", tools)
+	good := rendertest.Grant(t, "/srv/a 10.0.0.1(rw)", rendertest.Tools())
 	path := func(p string) exports.Grant { g := good; g.Path = p; return g }
 	literal := func(l string) exports.Grant { g := good; g.Client = exports.Client{Literal: l}; return g }
 	addr := func(a netip.Addr) exports.Grant { g := good; g.Client = exports.Client{Addr: a}; return g }
@@ -110,7 +111,7 @@ func TestMarshalUnsafe(t *testing.T) {
 			t.Errorf("%+q: got %v, want an UnsafeError for the %s", fmt.Sprint(test.grant), err, test.field)
 			continue
 		}
-		if message := err.Error(); printable([]byte(message)) != message {
+		if message := err.Error(); !rendertest.IsPlain(message) {
 			t.Errorf("message is not printable ASCII: %q", message)
 		}
 	}
@@ -139,7 +140,7 @@ func TestOwnerComment(t *testing.T) {
 		"":          `# project "n"`,
 	} {
 		owner := exports.Owner{ID: id, Name: "n"}
-		if got := string(appendOwner(nil, owner)); got != want+"\n" {
+		if got := ownerComment(owner); got != want {
 			t.Errorf("%q: %s, want %s", id, got, want)
 		}
 		if about, got := parseOwner(want); !about || got != owner {
@@ -148,39 +149,10 @@ func TestOwnerComment(t *testing.T) {
 	}
 }
 
-// drawSet draws any set that package exports could ask for, and owners that no
-// sane person would name so.
-func drawSet(t *rapid.T) exports.Set {
-	part := rapid.StringMatching(`[a-zA-Z0-9_.#@:,()+=~! -]{1,12}`).Filter(func(s string) bool { return s != "." && s != ".." })
-	path := rapid.Custom(func(t *rapid.T) string {
-		return "/" + strings.Join(rapid.SliceOfN(part, 1, 4).Draw(t, "parts"), "/")
-	})
-	client := rapid.OneOf(
-		rapid.Map(rapid.SliceOfN(rapid.Byte(), 4, 4), func(b []byte) exports.Client {
-			return exports.Client{Addr: netip.AddrFrom4([4]byte(b))}
-		}),
-		rapid.Map(rapid.SliceOfN(rapid.Byte(), 16, 16), func(b []byte) exports.Client {
-			return exports.Client{Addr: netip.AddrFrom16([16]byte(b)).Unmap()}
-		}),
-		rapid.Map(rapid.SampledFrom([]string{"*", "10.0.0.0/8", "2001:db8::/32", "@ng", "*.example.org", "host.example.org"}),
-			func(s string) exports.Client { return exports.Client{Literal: s} }),
-	)
-	owner := rapid.OneOf(
-		rapid.Map(rapid.String(), func(s string) exports.Owner { return exports.Owner{Public: s} }),
-		rapid.Custom(func(t *rapid.T) exports.Owner {
-			return exports.Owner{ID: rapid.String().Draw(t, "id"), Name: string(rapid.SliceOf(rapid.Byte()).Draw(t, "name"))}
-		}),
-	)
-	options := rapid.SampledFrom([]string{"rw", "ro,sync", "rw,nohide,no_subtree_check,async,no_root_squash", "rw,sec=sys:krb5,sync,no_subtree_check,root_squash"})
-	return exports.NewSet(rapid.SliceOfN(rapid.Custom(func(t *rapid.T) exports.Grant {
-		return exports.Grant{Path: path.Draw(t, "path"), Client: client.Draw(t, "client"), Options: options.Draw(t, "options"), Owner: owner.Draw(t, "owner")}
-	}), 0, 30).Draw(t, "grants"))
-}
-
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		set := drawSet(t)
+		set := rendertest.DrawSet(t)
 		text, err := Marshal(set)
 		if err != nil {
 			t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"nfs-exportd/command"
-	"nfs-exportd/render"
+	"nfs-exportd/render/sandbox"
 )
 
 // Main runs the tests of a package with two programs in PATH: nfs-exportd, which
@@ -28,7 +28,7 @@ func Main(m testscript.TestingM) {
 // runInTest is main with a resolver, a clock and interfaces that the
 // environment describes, and without waiting between tries.
 func runInTest() int {
-	if status, ok := render.ProofPart(os.Args); ok {
+	if status, ok := sandbox.Part(os.Args); ok {
 		return status
 	}
 	ctx, stop := command.UntilSignal(context.Background())

@@ -17,7 +17,7 @@ import (
 
 	"nfs-exportd/command/commandtest"
 	"nfs-exportd/keystone/keystonetest"
-	"nfs-exportd/render"
+	"nfs-exportd/render/install"
 )
 
 // Where the class of puppet/ puts things, inside testdata/real/private.sh.
@@ -128,7 +128,7 @@ NFS_EXPORTD_METRICS_FILE="/var/lib/nfs/nfs-exportd.prom"
 
 	t.Run("a run of the timer that lasts", func(t *testing.T) {
 		p.cloud.RemoveInstance("t3")
-		release, err := render.File{Path: puppetExports}.Lock(t.Context(), 0)
+		release, err := install.File{Path: puppetExports}.Lock(t.Context(), 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package render
+package sandbox
 
 import (
 	"context"
@@ -9,45 +9,50 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"nfs-exportd/render"
+	"nfs-exportd/render/disk"
 )
 
-// To make a sandbox takes rights that a process had better not have while it
-// talks to a cloud. So there can be two: one asks, by a socket, and the other,
-// which systemd starts for it, makes the sandbox and has no network.
+// A sandbox needs rights that a process should not have while it talks to a cloud.
+// So there can be two processes: one asks through a socket, and the other, which
+// systemd starts for it, makes the sandbox and has no network.
 
-// ProofServiceError is a proof that the service at Sandbox.Socket did not make.
-// It says nothing about what was to be proven.
-type ProofServiceError struct {
+// ServiceError is a test run that the service at Sandbox.Socket did not make. It
+// says nothing about the exports files.
+type ServiceError struct {
 	Socket string
 	Err    error
 }
 
-func (e *ProofServiceError) Error() string {
+// Error says what failed and where to look.
+func (e *ServiceError) Error() string {
 	return fmt.Sprintf("no proof from the service at %s: %s: nothing was changed; see \"systemctl status nfs-exportd-proof.socket\" and \"journalctl -u 'nfs-exportd-proof@*'\"",
-		quotePath(e.Socket), e.Err)
+		render.QuotePath(e.Socket), e.Err)
 }
 
-func (e *ProofServiceError) Unwrap() error { return e.Err }
+// Unwrap returns Err.
+func (e *ServiceError) Unwrap() error { return e.Err }
 
 var errNoAnswer = errors.New("it closed the connection before it had answered")
 
-// service gives what the service at the socket replies, a sandboxReply.
-func (s Sandbox) service(ctx context.Context, request sandboxRequest) ([]byte, error) {
+// service returns what the service at the socket replies, a childReply.
+func (s Sandbox) service(ctx context.Context, request childRequest) ([]byte, error) {
 	output, err := ask(ctx, s.Socket, request)
 	var op *net.OpError
 	switch {
 	case errors.As(err, &op):
-		err = bare(op.Err)
+		err = disk.Bare(op.Err)
 	case err == nil && !json.Valid(output):
 		err = errNoAnswer
 	}
 	if err != nil {
-		return nil, &ProofServiceError{s.Socket, err}
+		return nil, &ServiceError{s.Socket, err}
 	}
 	return output, nil
 }
 
-func ask(ctx context.Context, socket string, request sandboxRequest) ([]byte, error) {
+func ask(ctx context.Context, socket string, request childRequest) ([]byte, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	if err != nil {
 		return nil, err
@@ -61,10 +66,10 @@ func ask(ctx context.Context, socket string, request sandboxRequest) ([]byte, er
 	return io.ReadAll(conn)
 }
 
-// proofService answers one request that comes on standard input, which is the
-// connection, on standard output. It gives the exit status.
-func proofService(self string) int {
-	var request sandboxRequest
+// serviceMain answers one request that comes on standard input, which is the
+// connection, on standard output. It returns the exit status.
+func serviceMain(self string) int {
+	var request childRequest
 	if err := json.NewDecoder(os.Stdin).Decode(&request); err != nil {
 		fmt.Fprintf(os.Stderr, "not for use by hand, nfs-exportd-proof@.service has it: %s\n", err)
 		return 70
@@ -74,8 +79,8 @@ func proofService(self string) int {
 	output, err := Sandbox{Self: self}.child(ctx, request)
 	if err == nil {
 		_, err = os.Stdout.Write(output)
-	} else if failed, ok := errors.AsType[*SandboxError](err); ok {
-		reply := sandboxReply{Step: failed.Step, Problem: failed.Err.Error()}
+	} else if failed, ok := errors.AsType[*Error](err); ok {
+		reply := childReply{Step: failed.Step, Problem: failed.Err.Error()}
 		errors.As(err, &reply.Errno)
 		err = json.NewEncoder(os.Stdout).Encode(reply)
 	}

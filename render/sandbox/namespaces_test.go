@@ -1,6 +1,6 @@
 //go:build !real
 
-package render
+package sandbox
 
 // mustHaveNamespaces makes tests fail, not skip, without namespaces.
 const mustHaveNamespaces = false

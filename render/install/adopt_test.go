@@ -1,4 +1,4 @@
-package render
+package install
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/render/rendertest"
 )
 
 const oldOptions = "rw,nohide,no_subtree_check,async,no_root_squash"
@@ -27,23 +28,23 @@ func TestReadAdopted(t *testing.T) {
 		{
 			"tools.exports", "/srv/tools//home/ -" + oldOptions + " 10.0.0.1 10.0.0.2\n/srv/scratch -" + oldOptions + " 10.0.0.1\n",
 			[]exports.Grant{
-				grant(t, "/srv/tools/home 10.0.0.1("+oldOptions+")", tools),
-				grant(t, "/srv/tools/home 10.0.0.2("+oldOptions+")", tools),
-				grant(t, "/srv/scratch 10.0.0.1("+oldOptions+")", tools),
+				rendertest.Grant(t, "/srv/tools/home 10.0.0.1("+oldOptions+")", tools),
+				rendertest.Grant(t, "/srv/tools/home 10.0.0.2("+oldOptions+")", tools),
+				rendertest.Grant(t, "/srv/scratch 10.0.0.1("+oldOptions+")", tools),
 			},
 		},
 		{
 			"tools.exports", "/srv/a -rw 10.0.0.1 10.0.0.1\n/srv//a -ro 10.0.0.1 10.0.0.2",
-			[]exports.Grant{grant(t, "/srv/a 10.0.0.1(rw)", tools), grant(t, "/srv/a 10.0.0.2(ro)", tools)},
+			[]exports.Grant{rendertest.Grant(t, "/srv/a 10.0.0.1(rw)", tools), rendertest.Grant(t, "/srv/a 10.0.0.2(ro)", tools)},
 		},
 		{
 			"public_scratch.exports", "/srv/scratch *(rw,sec=sys,sync,no_subtree_check,root_squash)",
-			[]exports.Grant{grant(t, "/srv/scratch *(rw,sec=sys,sync,no_subtree_check,root_squash)", exports.Owner{Public: "scratch"})},
+			[]exports.Grant{rendertest.Grant(t, "/srv/scratch *(rw,sec=sys,sync,no_subtree_check,root_squash)", exports.Owner{Public: "scratch"})},
 		},
 	}
 	for _, test := range tests {
 		path := filepath.Join(dir, test.file)
-		write(t, path, test.text, 0o644)
+		rendertest.Write(t, path, test.text, 0o644)
 		got, err := ReadAdopted(path)
 		if err != nil {
 			t.Error(err)
@@ -69,7 +70,7 @@ func TestReadAdoptedErrors(t *testing.T) {
 		"dots.exports":     "/srv/a\\134b -rw 10.0.0.1\n",
 	} {
 		path := filepath.Join(dir, name)
-		write(t, path, text, 0o644)
+		rendertest.Write(t, path, text, 0o644)
 		_, err := ReadAdopted(path)
 		var problem *AdoptError
 		if !errors.As(err, &problem) || problem.Path != path || len(problem.Lines) == 0 {
@@ -77,7 +78,7 @@ func TestReadAdoptedErrors(t *testing.T) {
 		}
 	}
 	path := filepath.Join(dir, "two.exports")
-	write(t, path, "srv/a -rw 10.0.0.1\n/srv/b -rw 10.0.0.1\nsrv/c -rw 10.0.0.1\n", 0o644)
+	rendertest.Write(t, path, "srv/a -rw 10.0.0.1\n/srv/b -rw 10.0.0.1\nsrv/c -rw 10.0.0.1\n", 0o644)
 	var all *AdoptError
 	if _, err := ReadAdopted(path); !errors.As(err, &all) || len(all.Lines) != 2 || all.Lines[1].Number != 3 {
 		t.Errorf("two lines: %v", err)
@@ -94,7 +95,7 @@ func TestReadAdoptedErrors(t *testing.T) {
 
 // adoptive is a host with two files of the program that is replaced, all
 // active, and the change that adopts them.
-func adoptive(t *testing.T, exportfs string) (host, Change) {
+func adoptive(t *testing.T, exportfs string) (host, Job) {
 	t.Helper()
 	h := newHost(t)
 	var adopted []Adopted
@@ -103,7 +104,7 @@ func adoptive(t *testing.T, exportfs string) (host, Change) {
 		"public_scratch.exports": "/srv/s *(ro)\n",
 	} {
 		path := filepath.Join(filepath.Dir(h.file.Path), name)
-		write(t, path, text, 0o644)
+		rendertest.Write(t, path, text, 0o644)
 		a, err := ReadAdopted(path)
 		if err != nil {
 			t.Fatal(err)
@@ -113,19 +114,19 @@ func adoptive(t *testing.T, exportfs string) (host, Change) {
 	if _, err := h.exportfs(t, honest).Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	want := set(t, "/srv/a 10.0.0.1"+options, "/srv/b 10.0.0.1"+options)
-	return h, Change{File: h.file, Text: marshal(t, want), Want: want, Adopt: adopted, Exportfs: h.exportfs(t, exportfs)}
+	want := rendertest.Set(t, "/srv/a 10.0.0.1"+options, "/srv/b 10.0.0.1"+options)
+	return h, Job{File: h.file, Text: marshal(t, want), Want: want, Adopt: adopted, Exportfs: h.exportfs(t, exportfs)}
 }
 
 func TestAdopt(t *testing.T) {
 	t.Parallel()
 	h, c := adoptive(t, honest)
-	outcome, err := Install(t.Context(), c)
+	outcome, err := Run(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"nfs.exports", "public_scratch.exports.adopted-by-nfs-exportd", "tools.exports.adopted-by-nfs-exportd"}
-	if got := names(t, filepath.Dir(h.file.Path)); !slices.Equal(got, want) {
+	if got := rendertest.Names(t, filepath.Dir(h.file.Path)); !slices.Equal(got, want) {
 		t.Errorf("the directory has %q", got)
 	}
 	if len(outcome.Adopted) != 2 || len(outcome.Warnings) > 0 {
@@ -141,13 +142,13 @@ func TestAdopt(t *testing.T) {
 func TestAdoptTakenUp(t *testing.T) {
 	t.Parallel()
 	h, c := adoptive(t, honest)
-	write(t, h.file.Path, string(c.Text), 0o644)
+	rendertest.Write(t, h.file.Path, string(c.Text), 0o644)
 	c.Old = load(t, h.file)
-	outcome, err := Install(t.Context(), c)
+	outcome, err := Run(t.Context(), c)
 	if err != nil || outcome.Wrote || len(outcome.Adopted) != 2 {
 		t.Errorf("%+v, %v", outcome, err)
 	}
-	if got := names(t, filepath.Dir(h.file.Path)); len(got) != 3 || got[2] != "tools.exports.adopted-by-nfs-exportd" {
+	if got := rendertest.Names(t, filepath.Dir(h.file.Path)); len(got) != 3 || got[2] != "tools.exports.adopted-by-nfs-exportd" {
 		t.Errorf("the directory has %q", got)
 	}
 	if got := h.table(t); !maps.Equal(got, tableOf(c.Want)) {
@@ -161,16 +162,16 @@ func TestAdoptUndone(t *testing.T) {
 	tests := []struct {
 		name     string
 		exportfs string
-		spoil    func(t *testing.T, c *Change)
+		spoil    func(t *testing.T, c *Job)
 		right    func(err error) bool
 	}{
 		{"one is left out", honest + "sed -i '/.srv.b/d' ETAB", nil, isRestored},
 		{"an adopted one remains", honest + `printf '/srv/s\t*(ro)\n' >>ETAB`, nil, isRestored},
-		{"an adopted file changed", honest, func(t *testing.T, c *Change) {
-			write(t, c.Adopt[1].Path, "/srv/other *(ro)\n", 0o644)
+		{"an adopted file changed", honest, func(t *testing.T, c *Job) {
+			rendertest.Write(t, c.Adopt[1].Path, "/srv/other *(ro)\n", 0o644)
 		}, func(err error) bool { return errors.Is(err, ErrChanged) }},
-		{"the new name is taken", honest, func(t *testing.T, c *Change) {
-			write(t, c.Adopt[1].aside(), "x", 0o644)
+		{"the new name is taken", honest, func(t *testing.T, c *Job) {
+			rendertest.Write(t, c.Adopt[1].aside(), "x", 0o644)
 		}, isFileError},
 	}
 	for _, test := range tests {
@@ -181,12 +182,12 @@ func TestAdoptUndone(t *testing.T) {
 			if test.spoil != nil {
 				test.spoil(t, &c)
 			}
-			before := names(t, filepath.Dir(h.file.Path))
+			before := rendertest.Names(t, filepath.Dir(h.file.Path))
 			table := h.table(t)
-			if _, err := Install(t.Context(), c); !test.right(err) {
+			if _, err := Run(t.Context(), c); !test.right(err) {
 				t.Errorf("error %v", err)
 			}
-			if got := names(t, filepath.Dir(h.file.Path)); !slices.Equal(got, before) {
+			if got := rendertest.Names(t, filepath.Dir(h.file.Path)); !slices.Equal(got, before) {
 				t.Errorf("the directory has %q", got)
 			}
 			if got := h.table(t); !maps.Equal(got, table) {

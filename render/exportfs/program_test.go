@@ -1,4 +1,4 @@
-package render
+package exportfs
 
 import (
 	"context"
@@ -11,15 +11,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-)
 
-// script makes a program of a shell script.
-func script(t *testing.T, text string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "exportfs")
-	write(t, path, "#!/bin/sh\n"+text, 0o755)
-	return path
-}
+	"nfs-exportd/render/rendertest"
+)
 
 func TestReload(t *testing.T) {
 	t.Parallel()
@@ -37,7 +31,7 @@ func TestReload(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := Exportfs{Path: script(t, test.text), Timeout: time.Minute}.Reload(t.Context())
+			got, err := Program{Path: rendertest.Script(t, test.text), Timeout: time.Minute}.Reload(t.Context())
 			if err != nil || got != test.want {
 				t.Errorf("got %+q, %v", got, err)
 			}
@@ -47,7 +41,7 @@ func TestReload(t *testing.T) {
 
 func TestReloadBounded(t *testing.T) {
 	t.Parallel()
-	ran, err := Exportfs{Path: script(t, "head -c 1000000 /dev/zero | tr '\\0' x >&2"), Timeout: time.Minute}.Reload(t.Context())
+	ran, err := Program{Path: rendertest.Script(t, "head -c 1000000 /dev/zero | tr '\\0' x >&2"), Timeout: time.Minute}.Reload(t.Context())
 	if err != nil || len(ran.Said) != maxSaid {
 		t.Errorf("%d bytes, %v", len(ran.Said), err)
 	}
@@ -57,10 +51,10 @@ func TestReloadHangs(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	pids := filepath.Join(dir, "pids")
-	path := script(t, "sleep 1000 & echo $! >>"+pids+"; echo $$ >>"+pids+"; echo waiting >&2; wait")
+	path := rendertest.Script(t, "sleep 1000 & echo $! >>"+pids+"; echo $$ >>"+pids+"; echo waiting >&2; wait")
 	start := time.Now()
-	_, err := Exportfs{Path: path, Timeout: 300 * time.Millisecond}.Reload(t.Context())
-	var failed *ExportfsError
+	_, err := Program{Path: path, Timeout: 300 * time.Millisecond}.Reload(t.Context())
+	var failed *Error
 	if !errors.As(err, &failed) || !errors.Is(err, context.DeadlineExceeded) || failed.Ran.Said != "waiting" {
 		t.Errorf("error %v", err)
 	}
@@ -101,9 +95,9 @@ func TestReloadLeavesChild(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			pid := filepath.Join(t.TempDir(), "pid")
-			path := script(t, "setsid sh -c 'echo $$ >"+pid+"; echo done >&2; exec sleep 1000' & while ! [ -s "+pid+" ]; do sleep 0.01; done\n"+test.text)
+			path := rendertest.Script(t, "setsid sh -c 'echo $$ >"+pid+"; echo done >&2; exec sleep 1000' & while ! [ -s "+pid+" ]; do sleep 0.01; done\n"+test.text)
 			start := time.Now()
-			ran, err := Exportfs{Path: path, Timeout: test.patience}.Reload(t.Context())
+			ran, err := Program{Path: path, Timeout: test.patience}.Reload(t.Context())
 			if !test.right(ran, err) {
 				t.Errorf("%+v, %v", ran, err)
 			}
@@ -152,8 +146,8 @@ func TestReloadCanceled(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := Exportfs{Path: script(t, "exit 0"), Timeout: time.Minute}.Reload(ctx)
-	var failed *ExportfsError
+	_, err := Program{Path: rendertest.Script(t, "exit 0"), Timeout: time.Minute}.Reload(ctx)
+	var failed *Error
 	if !errors.As(err, &failed) || !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
@@ -162,9 +156,9 @@ func TestReloadCanceled(t *testing.T) {
 func TestReloadCannotStart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "plain"), "", 0o644)
-	write(t, filepath.Join(dir, "interpreted"), "#!"+dir+"/none\n", 0o755)
-	write(t, filepath.Join(dir, "cut"), "\x7fELF", 0o755)
+	rendertest.Write(t, filepath.Join(dir, "plain"), "", 0o644)
+	rendertest.Write(t, filepath.Join(dir, "interpreted"), "#!"+dir+"/none\n", 0o755)
+	rendertest.Write(t, filepath.Join(dir, "cut"), "\x7fELF", 0o755)
 	for path, words := range map[string]string{
 		dir:                               "see that it is a program",
 		filepath.Join(dir, "interpreted"): "the interpreter that its first line names is not",
@@ -172,8 +166,8 @@ func TestReloadCannotStart(t *testing.T) {
 		filepath.Join(dir, "none"):        "nfs-kernel-server",
 		filepath.Join(dir, "plain"):       "permission denied",
 	} {
-		_, err := Exportfs{Path: path, Timeout: time.Minute}.Reload(t.Context())
-		var failed *ExportfsError
+		_, err := Program{Path: path, Timeout: time.Minute}.Reload(t.Context())
+		var failed *Error
 		if !errors.As(err, &failed) || !strings.Contains(err.Error(), words) {
 			t.Errorf("error %v", err)
 		}

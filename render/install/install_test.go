@@ -1,4 +1,4 @@
-package render
+package install
 
 import (
 	"bytes"
@@ -13,8 +13,30 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"nfs-exportd/exports"
+	"nfs-exportd/render"
+	"nfs-exportd/render/disk"
+	"nfs-exportd/render/exportfs"
+	"nfs-exportd/render/rendertest"
 )
+
+// equateClients lets cmp look at grants: netip.Addr has unexported fields.
+var equateClients = cmp.Options{
+	cmp.Comparer(func(a, b exports.Client) bool { return a == b }),
+	cmpopts.EquateEmpty(),
+}
+
+func marshal(t *testing.T, set exports.Set) []byte {
+	t.Helper()
+	text, err := render.Marshal(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
 
 const options = "(rw,nohide,no_subtree_check,async,no_root_squash)"
 
@@ -44,7 +66,7 @@ func newHost(t *testing.T) host {
 	return h
 }
 
-func (h host) exportfs(t *testing.T, text string) Exportfs {
+func (h host) exportfs(t *testing.T, text string) exportfs.Program {
 	t.Helper()
 	text = strings.NewReplacer(
 		"FILES", filepath.Dir(h.file.Path)+"/*.exports",
@@ -56,7 +78,7 @@ func (h host) exportfs(t *testing.T, text string) Exportfs {
 	if strings.Contains(text, "sleep") {
 		timeout = 500 * time.Millisecond
 	}
-	return Exportfs{Path: script(t, text), Etab: h.etab, Timeout: timeout}
+	return exportfs.Program{Path: rendertest.Script(t, text), Etab: h.etab, Timeout: timeout}
 }
 
 // runs counts the runs of exportfs.
@@ -69,9 +91,9 @@ func (h host) runs(t *testing.T) int {
 	return bytes.Count(text, []byte("\n"))
 }
 
-func (h host) table(t *testing.T) Table {
+func (h host) table(t *testing.T) render.Table {
 	t.Helper()
-	table, err := ReadTable(h.etab)
+	table, err := exportfs.ReadTable(h.etab)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,8 +101,8 @@ func (h host) table(t *testing.T) Table {
 }
 
 // tableOf is what an honest exportfs makes of a set.
-func tableOf(set exports.Set) Table {
-	table := Table{}
+func tableOf(set exports.Set) render.Table {
+	table := render.Table{}
 	for _, g := range set.Grants() {
 		table[g.Place()] = g.Options
 	}
@@ -89,8 +111,8 @@ func tableOf(set exports.Set) Table {
 
 func TestInstall(t *testing.T) {
 	t.Parallel()
-	old := set(t, "/srv/a 10.0.0.1"+options, "/srv/a 10.0.0.2"+options)
-	want := set(t, "/srv/a 10.0.0.2"+options, "/srv/a 10.0.0.3"+options, "/srv/b 10.0.0.3(ro)")
+	old := rendertest.Set(t, "/srv/a 10.0.0.1"+options, "/srv/a 10.0.0.2"+options)
+	want := rendertest.Set(t, "/srv/a 10.0.0.2"+options, "/srv/a 10.0.0.3"+options, "/srv/b 10.0.0.3(ro)")
 	tests := []struct {
 		name     string
 		exportfs string // with the new file; with the old one it is honest
@@ -121,23 +143,23 @@ func TestInstall(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
 			oldText, newText := marshal(t, old), marshal(t, want)
-			write(t, h.file.Path, string(oldText), 0o600)
+			rendertest.Write(t, h.file.Path, string(oldText), 0o600)
 			if _, err := h.exportfs(t, honest).Reload(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			change := Change{
+			change := Job{
 				File: h.file, Old: load(t, h.file), Text: newText, Want: want,
 				Exportfs: h.exportfs(t, "if ! grep -q 10.0.0.3 FILE; then "+honest+"exit; fi\n"+test.exportfs),
 			}
 			if test.proven {
-				change.Proven = &Proof{Table: tableOf(want)}
+				change.Proven = &render.Proven{Table: tableOf(want)}
 			}
-			outcome, err := Install(t.Context(), change)
+			outcome, err := Run(t.Context(), change)
 			now := load(t, h.file)
 			if now.info.Mode() != 0o600 {
 				t.Errorf("mode %v", now.info.Mode())
 			}
-			if got := names(t, filepath.Dir(h.file.Path)); !slices.Equal(got, []string{"nfs.exports"}) {
+			if got := rendertest.Names(t, filepath.Dir(h.file.Path)); !slices.Equal(got, []string{"nfs.exports"}) {
 				t.Errorf("the directory has %q", got)
 			}
 			if !test.fails {
@@ -178,13 +200,13 @@ func TestInstall(t *testing.T) {
 func TestInstallTableLost(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	old := set(t, "/srv/a 10.0.0.1"+options)
-	write(t, h.file.Path, string(marshal(t, old)), 0o644)
+	old := rendertest.Set(t, "/srv/a 10.0.0.1"+options)
+	rendertest.Write(t, h.file.Path, string(marshal(t, old)), 0o644)
 	if _, err := h.exportfs(t, honest).Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	want := set(t, "/srv/a 10.0.0.2"+options)
-	_, err := Install(t.Context(), Change{
+	want := rendertest.Set(t, "/srv/a 10.0.0.2"+options)
+	_, err := Run(t.Context(), Job{
 		File: h.file, Old: load(t, h.file), Text: marshal(t, want), Want: want, Exportfs: h.exportfs(t, ">ETAB; exit 0"),
 	})
 	var failure *ActivationError
@@ -203,15 +225,15 @@ func TestInstallTableLost(t *testing.T) {
 func TestInstallNewFileUndone(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	want := set(t, "/srv/a 10.0.0.2"+options)
-	_, err := Install(t.Context(), Change{
+	want := rendertest.Set(t, "/srv/a 10.0.0.2"+options)
+	_, err := Run(t.Context(), Job{
 		File: h.file, Text: marshal(t, want), Want: want, Exportfs: h.exportfs(t, "exit 0"),
 	})
 	var failure *ActivationError
 	if !errors.As(err, &failure) || !failure.FileRestored || !failure.TableRestored {
 		t.Fatalf("error %+v", err)
 	}
-	if got := names(t, filepath.Dir(h.file.Path)); len(got) > 0 {
+	if got := rendertest.Names(t, filepath.Dir(h.file.Path)); len(got) > 0 {
 		t.Errorf("the directory has %q", got)
 	}
 }
@@ -220,7 +242,7 @@ func TestInstallNewFileUndone(t *testing.T) {
 // it gets a second chance.
 func TestInstallSameText(t *testing.T) {
 	t.Parallel()
-	want := set(t, "/srv/a 10.0.0.2"+options)
+	want := rendertest.Set(t, "/srv/a 10.0.0.2"+options)
 	for _, test := range []struct {
 		name, exportfs string
 		runs           int
@@ -235,9 +257,9 @@ func TestInstallSameText(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
-			write(t, h.file.Path, string(marshal(t, want)), 0o644)
+			rendertest.Write(t, h.file.Path, string(marshal(t, want)), 0o644)
 			old := load(t, h.file)
-			outcome, err := Install(t.Context(), Change{
+			outcome, err := Run(t.Context(), Job{
 				File: h.file, Old: old, Text: marshal(t, want), Want: want, Exportfs: h.exportfs(t, test.exportfs),
 			})
 			if !load(t, h.file).same(old) {
@@ -262,34 +284,34 @@ func TestInstallSameText(t *testing.T) {
 
 func TestInstallRefuses(t *testing.T) {
 	t.Parallel()
-	want := set(t, "/srv/a 10.0.0.2"+options)
+	want := rendertest.Set(t, "/srv/a 10.0.0.2"+options)
 	tests := []struct {
 		name  string
-		spoil func(t *testing.T, h host, c *Change) (context.Context, func(error) bool)
+		spoil func(t *testing.T, h host, c *Job) (context.Context, func(error) bool)
 	}{
-		{"canceled", func(t *testing.T, _ host, _ *Change) (context.Context, func(error) bool) {
+		{"canceled", func(t *testing.T, _ host, _ *Job) (context.Context, func(error) bool) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			return ctx, func(err error) bool { return errors.Is(err, context.Canceled) }
 		}},
-		{"changed", func(t *testing.T, h host, _ *Change) (context.Context, func(error) bool) {
-			write(t, h.file.Path, "other\n", 0o644)
+		{"changed", func(t *testing.T, h host, _ *Job) (context.Context, func(error) bool) {
+			rendertest.Write(t, h.file.Path, "other\n", 0o644)
 			return t.Context(), func(err error) bool { return errors.Is(err, ErrChanged) }
 		}},
-		{"changed, same text", func(t *testing.T, h host, c *Change) (context.Context, func(error) bool) {
+		{"changed, same text", func(t *testing.T, h host, c *Job) (context.Context, func(error) bool) {
 			c.Text = c.Old.Text
-			write(t, h.file.Path, "other\n", 0o644)
+			rendertest.Write(t, h.file.Path, "other\n", 0o644)
 			return t.Context(), func(err error) bool { return errors.Is(err, ErrChanged) }
 		}},
-		{"no directory for the table", func(t *testing.T, h host, c *Change) (context.Context, func(error) bool) {
+		{"no directory for the table", func(t *testing.T, h host, c *Job) (context.Context, func(error) bool) {
 			c.Exportfs.Etab = filepath.Join(h.dir, "none", "etab")
 			return t.Context(), isFileError
 		}},
-		{"table is a directory", func(t *testing.T, h host, c *Change) (context.Context, func(error) bool) {
+		{"table is a directory", func(t *testing.T, h host, c *Job) (context.Context, func(error) bool) {
 			c.Exportfs.Etab = h.dir
 			return t.Context(), isFileError
 		}},
-		{"no room", func(t *testing.T, h host, c *Change) (context.Context, func(error) bool) {
+		{"no room", func(t *testing.T, h host, c *Job) (context.Context, func(error) bool) {
 			// This file system has no room for anything.
 			c.Exportfs.Etab = "/proc/etab"
 			return t.Context(), func(err error) bool { return isFileError(err) && strings.Contains(err.Error(), "make room") }
@@ -299,11 +321,11 @@ func TestInstallRefuses(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
-			write(t, h.file.Path, "# old\n", 0o644)
-			c := Change{File: h.file, Old: load(t, h.file), Text: marshal(t, want), Want: want, Exportfs: h.exportfs(t, honest)}
+			rendertest.Write(t, h.file.Path, "# old\n", 0o644)
+			c := Job{File: h.file, Old: load(t, h.file), Text: marshal(t, want), Want: want, Exportfs: h.exportfs(t, honest)}
 			ctx, right := test.spoil(t, h, &c)
 			before := load(t, h.file)
-			if _, err := Install(ctx, c); !right(err) {
+			if _, err := Run(ctx, c); !right(err) {
 				t.Errorf("error %v", err)
 			}
 			if !load(t, h.file).same(before) || h.runs(t) > 0 {
@@ -314,7 +336,7 @@ func TestInstallRefuses(t *testing.T) {
 }
 
 func isFileError(err error) bool {
-	var failure *FileError
+	var failure *disk.Error
 	return errors.As(err, &failure)
 }
 
@@ -322,12 +344,12 @@ func isFileError(err error) bool {
 func TestInstallFinishes(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	want := set(t, "/srv/a 10.0.0.2"+options)
+	want := rendertest.Set(t, "/srv/a 10.0.0.2"+options)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	started, goOn := filepath.Join(h.dir, "started"), filepath.Join(h.dir, "go-on")
 	for _, path := range []string{started, goOn} {
-		if err := mkfifo(path); err != nil {
+		if err := rendertest.Mkfifo(path); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -335,7 +357,7 @@ func TestInstallFinishes(t *testing.T) {
 	exportfs.Timeout = time.Minute
 	done := make(chan error, 1)
 	go func() {
-		_, err := Install(ctx, Change{File: h.file, Text: marshal(t, want), Want: want, Exportfs: exportfs})
+		_, err := Run(ctx, Job{File: h.file, Text: marshal(t, want), Want: want, Exportfs: exportfs})
 		done <- err
 	}()
 	if _, err := os.ReadFile(started); err != nil {

@@ -1,4 +1,4 @@
-package render
+package sandbox
 
 import (
 	"bytes"
@@ -9,31 +9,32 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"slices"
 	"syscall"
 	"time"
+
+	"nfs-exportd/render/disk"
+	"nfs-exportd/render/exportfs"
 )
 
-// The first argument with which this program is started to do a part of a proof,
-// and nothing else: by itself to be the inside of the sandbox, and by systemd to
-// make the sandbox for another process.
+// The argument with which this program is started to do a part of a test run, and
+// nothing else: by itself to be the inside of the sandbox, and by systemd to make
+// the sandbox for another process.
 const (
 	childCommand   = "-proof-child"
 	serviceCommand = "-proof-service"
 )
 
-// ProofPart does a part of a proof if that is what these arguments ask for, and
-// then gives the exit status. The main function calls it before it does anything
-// else.
-func ProofPart(args []string) (status int, ok bool) {
+// Part does a part of a test run if these arguments ask for it, and then returns
+// the exit status. The main function calls it before it does anything else.
+func Part(args []string) (status int, ok bool) {
 	if len(args) != 2 {
 		return 0, false
 	}
 	switch args[1] {
 	case childCommand:
-		return proofChild(), true
+		return childMain(), true
 	case serviceCommand:
-		return proofService(args[0]), true
+		return serviceMain(args[0]), true
 	}
 	return 0, false
 }
@@ -49,8 +50,8 @@ type Sandbox struct {
 	Exportfs string        // the program; absolute
 	Own      string        // our exports file; only its name counts
 	Timeout  time.Duration // of one run of exportfs
-	// Socket is where a service makes the sandbox for a process that has not the
-	// right to; empty if this process makes it.
+	// Socket is where a service makes the sandbox for a process that may not; empty
+	// if this process makes it.
 	Socket string
 }
 
@@ -58,25 +59,26 @@ type Sandbox struct {
 // private namespaces on this host.
 var ErrNoNamespaces = errors.New("private namespaces are not to be had here")
 
-// SandboxError is a sandbox that could not be made. It says nothing about what
-// was to be proven.
-type SandboxError struct {
+// Error is a sandbox that could not be made. It says nothing about the exports
+// files.
+type Error struct {
 	Step string
 	Err  error
 }
 
-func (e *SandboxError) Error() string {
+// Error says which step failed, why, and what to do.
+func (e *Error) Error() string {
 	next := "run plan with --no-preflight to go on without a proof, and please report this"
 	if errors.Is(e, ErrNoNamespaces) {
 		next = "allow user namespaces to this user (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns; systemd: RestrictNamespaces=) or run as root"
 	}
-	return fmt.Sprintf("no sandbox for exportfs: cannot %s: %s: %s", e.Step, bare(e.Err), next)
+	return fmt.Sprintf("no sandbox for exportfs: cannot %s: %s: %s", e.Step, disk.Bare(e.Err), next)
 }
 
-func (e *SandboxError) Unwrap() error { return e.Err }
+// Unwrap returns Err.
+func (e *Error) Unwrap() error { return e.Err }
 
-// refusals are the errors with which a kernel says that there are to be no
-// namespaces (clone(2), mount(2), user_namespaces(7)).
+// refusals are the errors of a kernel that refuses namespaces (clone(2), mount(2), user_namespaces(7)).
 var refusals = []syscall.Errno{
 	syscall.EPERM, syscall.EACCES, syscall.ENOSYS, syscall.EINVAL, syscall.ENOSPC, syscall.EUSERS,
 }
@@ -90,46 +92,46 @@ func isRefusal(err error) bool {
 	return false
 }
 
-// newSandboxError makes the error of a step that needs namespaces or mounts.
-func newSandboxError(step string, err error) *SandboxError {
+// newError returns the error of a step that needs namespaces or mounts.
+func newError(step string, err error) *Error {
 	if isRefusal(err) {
 		err = fmt.Errorf("%w (%w)", ErrNoNamespaces, err)
 	}
-	return &SandboxError{step, err}
+	return &Error{step, err}
 }
 
-// exportsFiles are all files that exportfs is to read in one run.
+// exportsFiles are all files that exportfs reads in one run.
 type exportsFiles struct {
 	EtcExports []byte
 	Directory  map[string][]byte // /etc/exports.d, by name
 }
 
-// sandboxRequest is what the child reads from its standard input, and the service
+// childRequest is what the child reads from its standard input, and the service
 // from its connection, as JSON.
-type sandboxRequest struct {
-	Outside  string // the mount namespace of who starts the child
+type childRequest struct {
+	Outside  string // the mount namespace of the process that starts the child
 	Exportfs string
 	Timeout  time.Duration
 	Runs     []exportsFiles
 }
 
 // limit is how long the answer may take.
-func (r sandboxRequest) limit() time.Duration {
-	return childTimeout + time.Duration(len(r.Runs))*(r.Timeout+pipeDelay)
+func (r childRequest) limit() time.Duration {
+	return childTimeout + time.Duration(len(r.Runs))*(r.Timeout+exportfs.WaitDelay)
 }
 
-// sandboxReply is what the child writes to its standard output, as JSON.
-type sandboxReply struct {
+// childReply is what the child writes to its standard output, as JSON.
+type childReply struct {
 	// Step is what could not be done to set the sandbox up, with Errno if the
 	// kernel refused it, and Problem in words.
 	Step    string
 	Errno   syscall.Errno
 	Problem string
-	Results []sandboxResult // one for each run
+	Results []runResult // one for each run
 }
 
-type sandboxResult struct {
-	Ran      Ran
+type runResult struct {
+	Ran      exportfs.Ran
 	TimedOut bool
 	Errno    syscall.Errno // why exportfs could not be started, if so
 	Problem  string        // the same in words
@@ -142,10 +144,10 @@ const mountNamespace = "/proc/self/ns/mnt"
 const childTimeout = 30 * time.Second
 
 // run has exportfs read each of the given files in turn, beginning with an empty
-// table each time. It gives a *SandboxError, a *ProofServiceError, an
-// *ExportfsError, or the error of ctx.
-func (s Sandbox) run(ctx context.Context, runs ...exportsFiles) ([]sandboxResult, error) {
-	request := sandboxRequest{Exportfs: s.Exportfs, Timeout: s.Timeout, Runs: runs}
+// table each time. Its errors are an *Error, a *ServiceError, an *exportfs.Error and
+// the error of ctx.
+func (s Sandbox) run(ctx context.Context, runs ...exportsFiles) ([]runResult, error) {
+	request := childRequest{Exportfs: s.Exportfs, Timeout: s.Timeout, Runs: runs}
 	limited, cancel := context.WithTimeout(ctx, request.limit())
 	defer cancel()
 	ask := s.child
@@ -159,41 +161,41 @@ func (s Sandbox) run(ctx context.Context, runs ...exportsFiles) ([]sandboxResult
 	if err != nil {
 		return nil, err
 	}
-	var reply sandboxReply
+	var reply childReply
 	if err := json.Unmarshal(output, &reply); err != nil {
-		return nil, &SandboxError{"read what its inside replied", err}
+		return nil, &Error{"read what its inside replied", err}
 	}
 	switch {
 	case reply.Step != "" && reply.Errno != 0:
-		return nil, newSandboxError(reply.Step, reply.Errno)
+		return nil, newError(reply.Step, reply.Errno)
 	case reply.Step != "":
-		return nil, &SandboxError{reply.Step, errors.New(reply.Problem)}
+		return nil, &Error{reply.Step, errors.New(reply.Problem)}
 	case len(reply.Results) != len(runs):
-		return nil, &SandboxError{"read what its inside replied", fmt.Errorf("%d results of %d runs", len(reply.Results), len(runs))}
+		return nil, &Error{"read what its inside replied", fmt.Errorf("%d results of %d runs", len(reply.Results), len(runs))}
 	}
 	for _, result := range reply.Results {
 		switch {
 		case result.TimedOut:
-			return nil, &ExportfsError{s.Exportfs, context.DeadlineExceeded, result.Ran}
+			return nil, &exportfs.Error{Path: s.Exportfs, Err: context.DeadlineExceeded, Ran: result.Ran}
 		case result.Errno != 0:
-			return nil, &ExportfsError{s.Exportfs, result.Errno, result.Ran}
+			return nil, &exportfs.Error{Path: s.Exportfs, Err: result.Errno, Ran: result.Ran}
 		case result.Problem != "":
-			return nil, &ExportfsError{s.Exportfs, errors.New(result.Problem), result.Ran}
+			return nil, &exportfs.Error{Path: s.Exportfs, Err: errors.New(result.Problem), Ran: result.Ran}
 		}
 	}
 	return reply.Results, nil
 }
 
-// child starts this program again inside new namespaces and gives its output, a
-// sandboxReply.
-func (s Sandbox) child(ctx context.Context, request sandboxRequest) ([]byte, error) {
+// child starts this program again inside new namespaces and returns its output, a
+// childReply.
+func (s Sandbox) child(ctx context.Context, request childRequest) ([]byte, error) {
 	var err error
 	if request.Outside, err = os.Readlink(mountNamespace); err != nil {
-		return nil, newSandboxError("find the mount namespace", err)
+		return nil, newError("find the mount namespace", err)
 	}
 	input, err := json.Marshal(request)
 	if err != nil {
-		return nil, &SandboxError{"describe it", err}
+		return nil, &Error{"describe it", err}
 	}
 	// The kernel sends Pdeathsig when the thread ends that started the child.
 	runtime.LockOSThread()
@@ -201,13 +203,13 @@ func (s Sandbox) child(ctx context.Context, request sandboxRequest) ([]byte, err
 	cmd := exec.CommandContext(ctx, "/proc/self/exe")
 	cmd.Args = []string{s.Self, childCommand}
 	// The last one spares a build with the race detector a second at the end.
-	cmd.Env = append(slices.Clone(environment), "GORACE=atexit_sleep_ms=0")
+	cmd.Env = append(exportfs.Environment(), "GORACE=atexit_sleep_ms=0")
 	cmd.Dir = "/"
 	cmd.Stdin = bytes.NewReader(input)
 	var output bytes.Buffer
-	said := &bounded{left: maxSaid}
+	said := new(exportfs.Output)
 	cmd.Stdout, cmd.Stderr = &output, said
-	cmd.WaitDelay = pipeDelay
+	cmd.WaitDelay = exportfs.WaitDelay
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		// As the first process of a process namespace it takes all others of
 		// the namespace with it when it ends.
@@ -221,10 +223,10 @@ func (s Sandbox) child(ctx context.Context, request sandboxRequest) ([]byte, err
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, newSandboxError("start a process in new namespaces", err)
+		return nil, newError("start a process in new namespaces", err)
 	}
 	if err := cmd.Wait(); err != nil {
-		return nil, &SandboxError{"run in it", fmt.Errorf("%w: %s", err, printable(said.kept.Bytes()))}
+		return nil, &Error{"run in it", fmt.Errorf("%w: %s", err, said)}
 	}
 	return output.Bytes(), nil
 }

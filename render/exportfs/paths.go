@@ -1,4 +1,4 @@
-package render
+package exportfs
 
 import (
 	"errors"
@@ -6,20 +6,24 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+
+	"nfs-exportd/render"
+	"nfs-exportd/render/disk"
 )
 
 // PathProblem is what is wrong with an exported directory.
 type PathProblem struct {
 	Path string
 	// Fatal problems must stop the run: exportfs would export something else
-	// than the path says. With the others (nothing there, or out of sight)
-	// exportfs does what it is told.
+	// than the path says. With the others (nothing there, or out of sight) it
+	// exports just that.
 	Fatal   bool
 	Problem string
 }
 
+// Error names the path and the problem.
 func (p *PathProblem) Error() string {
-	return fmt.Sprintf("exported path %s: %s", quotePath(p.Path), p.Problem)
+	return fmt.Sprintf("exported path %s: %s", render.QuotePath(p.Path), p.Problem)
 }
 
 // CheckPaths looks at directories that are to be exported. exportfs follows
@@ -37,23 +41,23 @@ func CheckPaths(paths []string) []*PathProblem {
 }
 
 func checkPath(path string) (fatal bool, problem string) {
-	for at := range parts(path) {
+	for at := range steps(path) {
 		switch info, err := os.Lstat(at); {
 		case errors.Is(err, fs.ErrNotExist):
 			return false, "it does not exist: create the directory, or mount its file system"
 		case err != nil:
-			return false, fmt.Sprintf("it cannot be looked at (%s): see that it is a directory; exportfs will look as root", bare(err))
+			return false, fmt.Sprintf("it cannot be looked at (%s): see that it is a directory; exportfs will look as root", disk.Bare(err))
 		case info.Mode()&fs.ModeSymlink != 0:
-			return true, fmt.Sprintf("%s is a symbolic link: name the directory that is meant in the configuration", quotePath(at))
+			return true, fmt.Sprintf("%s is a symbolic link: name the directory that is meant in the configuration", render.QuotePath(at))
 		case !info.IsDir():
-			return true, fmt.Sprintf("%s is not a directory: name the directory that is meant in the configuration", quotePath(at))
+			return true, fmt.Sprintf("%s is not a directory: name the directory that is meant in the configuration", render.QuotePath(at))
 		}
 	}
 	return false, ""
 }
 
-// parts gives the directories on the way to a path, from / on, and the path.
-func parts(path string) iter.Seq[string] {
+// steps returns the directories on the way to a path, from / on, and the path.
+func steps(path string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		if !yield("/") || path == "/" {
 			return

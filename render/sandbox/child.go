@@ -1,4 +1,4 @@
-package render
+package sandbox
 
 import (
 	"context"
@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
+
+	"nfs-exportd/render/exportfs"
 )
 
 // The inside of the sandbox. /etc becomes a tmpfs with links to all that was in
@@ -35,11 +38,11 @@ var etcFiles = map[string]string{
 // host.
 var hidden = []string{"exports", "exports.d", "nfs.conf.d", filepath.Base(oldEtc), filepath.Base(stateDir)}
 
-// proofChild is the inside of the sandbox: it does what its standard input asks
-// for and replies on its standard output. It gives the exit status. Nobody but
+// childMain is the inside of the sandbox: it does what its standard input asks
+// for and replies on its standard output. It returns the exit status. Only
 // Sandbox starts it, in namespaces made for it.
-func proofChild() int {
-	var request sandboxRequest
+func childMain() int {
+	var request childRequest
 	if err := json.NewDecoder(os.Stdin).Decode(&request); err != nil {
 		fmt.Fprintf(os.Stderr, "not for use by hand: %s\n", err)
 		return 70
@@ -51,35 +54,35 @@ func proofChild() int {
 	return 0
 }
 
-func inside(request sandboxRequest) sandboxReply {
+func inside(request childRequest) childReply {
 	if step, err := enter(request.Outside); err != nil {
-		reply := sandboxReply{Step: step, Problem: err.Error()}
+		reply := childReply{Step: step, Problem: err.Error()}
 		errors.As(err, &reply.Errno)
 		return reply
 	}
-	var reply sandboxReply
+	var reply childReply
 	for _, files := range request.Runs {
 		if err := lay(files); err != nil {
-			return sandboxReply{Step: "lay out the exports files", Problem: err.Error()}
+			return childReply{Step: "lay out the exports files", Problem: err.Error()}
 		}
-		result := sandboxResult{}
+		result := runResult{}
 		var err error
-		var failed *ExportfsError
-		result.Ran, err = runExportfs(context.Background(), request.Exportfs, request.Timeout)
+		var failed *exportfs.Error
+		result.Ran, err = exportfs.Program{Path: request.Exportfs, Timeout: request.Timeout}.Reload(context.Background())
 		if errors.As(err, &failed) {
 			result.TimedOut = errors.Is(err, context.DeadlineExceeded)
 			result.Problem = failed.Err.Error()
 			errors.As(err, &result.Errno)
 		}
 		if result.Etab, err = os.ReadFile(stateDir + "/etab"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return sandboxReply{Step: "read the table", Problem: err.Error()}
+			return childReply{Step: "read the table", Problem: err.Error()}
 		}
 		reply.Results = append(reply.Results, result)
 	}
 	return reply
 }
 
-// enter makes the file system of the sandbox. It gives the step that failed.
+// enter makes the file system of the sandbox. It returns the step that failed.
 func enter(outside string) (step string, err error) {
 	// In the wrong namespace all that follows would be done to the host.
 	if err := alone(outside); err != nil {
@@ -215,7 +218,7 @@ func lay(files exportsFiles) error {
 	if err := writeNew("/etc/exports", files.EtcExports); err != nil {
 		return err
 	}
-	for _, name := range sortedNames(files.Directory) {
+	for _, name := range slices.Sorted(maps.Keys(files.Directory)) {
 		if err := writeNew(filepath.Join("/etc/exports.d", name), files.Directory[name]); err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-package render
+package exportfs
 
 // compareVersions orders names as strverscmp(3) of glibc does, which is the
 // order in which exportfs reads files: digits by their value, so that 9 comes

@@ -1,4 +1,4 @@
-package render
+package install
 
 import (
 	"errors"
@@ -9,6 +9,9 @@ import (
 	"strings"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/render"
+	"nfs-exportd/render/disk"
+	"nfs-exportd/render/exportfs"
 )
 
 // Adopted is an exports file of the program that this one replaces: one file
@@ -16,7 +19,7 @@ import (
 // entry.
 type Adopted struct {
 	Path string
-	// Grants are those of the file. Their owner has a name alone: the project's
+	// Grants are those of the file. Their owner has only a name: the project's
 	// key in the configuration.
 	Grants []exports.Grant
 	// Lines are the numbers of the grants' lines, from 1.
@@ -27,44 +30,45 @@ type Adopted struct {
 
 const (
 	publicPrefix = "public_"
-	// adoptedSuffix makes exportfs blind to a file.
+	// adoptedSuffix makes exportfs ignore a file.
 	adoptedSuffix = ".adopted-by-nfs-exportd"
 )
 
 // AdoptError is a file that cannot be adopted.
 type AdoptError struct {
 	Path  string
-	Lines []Line // at least one
+	Lines []render.Line // at least one
 }
 
+// Error names the lines and what to do.
 func (e *AdoptError) Error() string {
 	lines := make([]string, len(e.Lines))
 	for i, line := range e.Lines {
 		lines[i] = line.String()
 	}
-	return fmt.Sprintf("cannot adopt %s: %s: move its grants into the configuration by hand, or leave the file where it is", quotePath(e.Path), strings.Join(lines, "; "))
+	return fmt.Sprintf("cannot adopt %s: %s: move its grants into the configuration by hand, or leave the file where it is", render.QuotePath(e.Path), strings.Join(lines, "; "))
 }
 
 // ReadAdopted reads a file to be adopted: lines of PATH -OPTIONS CLIENT..., or
-// of PATH CLIENT(OPTIONS)... as public entries have them. It gives an
+// of PATH CLIENT(OPTIONS)... as public entries have them. It returns an
 // *AdoptError if exportfs would understand more than this in it, and a
-// *FileError.
+// *disk.Error.
 func ReadAdopted(path string) (Adopted, error) {
 	snapshot, err := File{path}.Load()
 	if err != nil {
 		return Adopted{}, err
 	}
 	if !snapshot.Exists {
-		return Adopted{}, &FileError{path, opAdopt, fs.ErrNotExist}
+		return Adopted{}, disk.NewError(path, disk.OpAdopt, fs.ErrNotExist)
 	}
 	owner, problem := adoptedOwner(filepath.Base(path))
 	if problem != "" {
-		return Adopted{}, &AdoptError{path, []Line{{Problem: problem}}}
+		return Adopted{}, &AdoptError{path, []render.Line{{Problem: problem}}}
 	}
 	adopted := Adopted{Path: path, Lines: map[exports.Place]int{}, snapshot: snapshot}
-	read, undecided := parseForeign(snapshot.Text)
-	var check safety
-	for _, r := range read {
+	parsed := render.ParseForeign(path, snapshot.Text)
+	undecided := parsed.Undecided
+	for _, r := range parsed.Grants {
 		g := exports.Grant{
 			Path:    filepath.Clean(r.Place.Path),
 			Client:  r.Place.Client,
@@ -75,8 +79,8 @@ func ReadAdopted(path string) (Adopted, error) {
 			continue // exportfs takes the first
 		}
 		adopted.Lines[g.Place()] = r.Line
-		if err := check.safe(g); err != nil {
-			undecided = append(undecided, Line{r.Line, r.String(), "not as the adopted program writes it"})
+		if err := render.CheckSafe(g); err != nil {
+			undecided = append(undecided, render.Line{Number: r.Line, Text: r.String(), Problem: "not as the adopted program writes it"})
 			continue
 		}
 		adopted.Grants = append(adopted.Grants, g)
@@ -87,23 +91,23 @@ func ReadAdopted(path string) (Adopted, error) {
 	return adopted, nil
 }
 
-// adoptedOwner tells from a file's name whose grants it has.
+// adoptedOwner returns the owner of a file's grants, by the file's name.
 func adoptedOwner(name string) (owner exports.Owner, problem string) {
-	key, ok := strings.CutSuffix(name, exportsSuffix)
-	if !ok || key == "" || strings.HasPrefix(key, ".") {
+	if exportfs.Ignores(name) {
 		return owner, "its name is not PROJECT.exports, so exportfs does not read it"
 	}
+	key := strings.TrimSuffix(name, ".exports")
 	if public, ok := strings.CutPrefix(key, publicPrefix); ok && public != "" {
 		return exports.Owner{Public: public}, ""
 	}
 	return exports.Owner{Name: key}, ""
 }
 
-// aside is where an adopted file goes.
+// aside returns the new path of an adopted file.
 func (a Adopted) aside() string { return a.Path + adoptedSuffix }
 
-// moveAside renames adopted files so that exportfs reads them no more. If one
-// cannot be renamed all are back; errors are as of File.Replace.
+// moveAside renames adopted files so that exportfs ignores them. If it cannot
+// rename one, it puts all back. Its errors are those of File.Replace.
 func moveAside(adopted []Adopted) error {
 	for i, a := range adopted {
 		if err := a.moveAside(); err != nil {
@@ -119,10 +123,10 @@ func (a Adopted) moveAside() error {
 		return err
 	}
 	if !now.same(a.snapshot) {
-		return fmt.Errorf("cannot adopt %s: %w: see who else writes to it, and run again", quotePath(a.Path), ErrChanged)
+		return fmt.Errorf("cannot adopt %s: %w: see who else writes to it, and run again", render.QuotePath(a.Path), ErrChanged)
 	}
 	if _, err := os.Lstat(a.aside()); !errors.Is(err, fs.ErrNotExist) {
-		return &FileError{a.aside(), "rename the adopted file to", fs.ErrExist}
+		return disk.NewError(a.aside(), "rename the adopted file to", fs.ErrExist)
 	}
 	return a.rename(a.Path, a.aside())
 }
@@ -138,7 +142,7 @@ func moveBack(adopted []Adopted) error {
 
 func (a Adopted) rename(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
-		return &FileError{from, "rename", err}
+		return disk.NewError(from, "rename", err)
 	}
 	return File{a.Path}.syncDir()
 }

@@ -1,0 +1,82 @@
+package exportfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"nfs-exportd/render"
+	"nfs-exportd/render/disk"
+)
+
+// Ran is how a run of exportfs(8) ended.
+type Ran struct {
+	// Status is the exit status, -1 if a signal ended the run. It says little:
+	// 0 with an empty table and 1 with a perfect one are both usual.
+	Status int
+	Said   string // what it printed, in ASCII, cut at 8 KiB
+}
+
+// String returns how the run ended, for people, in ASCII.
+func (r Ran) String() string {
+	how := fmt.Sprintf("exportfs ended with status %d", r.Status)
+	if r.Status < 0 {
+		how = "exportfs was killed by a signal"
+	}
+	if r.Said == "" {
+		return how + " and said nothing"
+	}
+	return how + " and said: " + oneLine(r.Said)
+}
+
+func oneLine(said string) string { return strings.ReplaceAll(said, "\n", " | ") }
+
+// Error is a run of exportfs(8) that could not be started, that had to be ended,
+// or in which exportfs did none of its work.
+type Error struct {
+	Path string
+	Err  error
+	Ran  Ran // what it said until then
+}
+
+// Unwrap returns Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Error says what failed, what exportfs said, and what to do.
+func (e *Error) Error() string {
+	switch {
+	case errors.Is(e.Err, ErrKilled):
+		return e.Ran.String()
+	case errors.Is(e.Err, ErrRejectsAll):
+		return fmt.Sprintf("%s %s: %s: see that it is this host's exportfs, and mend what it speaks of", render.QuotePath(e.Path), e.Err, e.Ran)
+	case errors.Is(e.Err, context.DeadlineExceeded):
+		said := ""
+		if e.Ran.Said != "" {
+			said = " (it said: " + oneLine(e.Ran.Said) + ")"
+		}
+		return fmt.Sprintf("%s did not come to an end in time and was killed%s: see whether another exportfs hangs, or a host name in an exports file does not resolve", render.QuotePath(e.Path), said)
+	case errors.Is(e.Err, exec.ErrNotFound), errors.Is(e.Err, syscall.ENOENT):
+		return fmt.Sprintf("cannot run %s: %s: install the NFS server's tools (Debian: nfs-kernel-server), or name the program with --exportfs", render.QuotePath(e.Path), disk.Bare(e.Err))
+	}
+	next := "see that it is a program that this user may run"
+	switch {
+	case errors.Is(e.Err, syscall.EMFILE), errors.Is(e.Err, syscall.ENFILE):
+		next = disk.AdviceOpenFiles
+	case errors.Is(e.Err, syscall.EAGAIN), errors.Is(e.Err, syscall.ENOMEM):
+		next = "see whether memory is short, or the number of processes limited, and run again"
+	}
+	return fmt.Sprintf("cannot run %s: %s: %s", render.QuotePath(e.Path), disk.Bare(e.Err), next)
+}
+
+// ErrRejectsAll is for a program that reads a line that every exportfs accepts,
+// and makes no table of it.
+var ErrRejectsAll = errors.New("takes no line at all")
+
+// ErrKilled is for a run that a signal ended, perhaps between the table and the
+// kernel.
+var ErrKilled = errors.New("a signal ended it")
+
+var errNoInterpreter = errors.New("it is there, but the interpreter that its first line names is not")

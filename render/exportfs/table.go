@@ -1,0 +1,27 @@
+package exportfs
+
+import (
+	"errors"
+	"io/fs"
+
+	"nfs-exportd/render"
+	"nfs-exportd/render/disk"
+)
+
+// ReadTable reads the active table of this host. One that does not exist is
+// empty. Its errors are a *render.TableError and a *disk.Error.
+func ReadTable(path string) (render.Table, error) {
+	text, _, err := disk.Read(path, true)
+	if errors.Is(err, fs.ErrNotExist) {
+		return render.Table{}, nil
+	}
+	if err != nil {
+		return nil, disk.NewError(path, "read", err)
+	}
+	table, err := render.ParseTable(text)
+	var problem *render.TableError
+	if errors.As(err, &problem) {
+		problem.Path = path
+	}
+	return table, err
+}
