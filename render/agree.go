@@ -20,6 +20,7 @@ const (
 	Disagrees
 )
 
+// String returns the answer in words.
 func (a Answer) String() string {
 	switch a {
 	case Agrees:

@@ -21,6 +21,7 @@ type TableError struct {
 	Problem string
 }
 
+// Error names the line and the problem.
 func (e *TableError) Error() string {
 	path := "the active table"
 	if e.Path != "" {

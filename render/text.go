@@ -48,6 +48,7 @@ type UnsafeError struct {
 	Reason string
 }
 
+// Error names the field, its value and the reason.
 func (e *UnsafeError) Error() string {
 	return fmt.Sprintf("%s %s must not be written to an exports file: %s; this is a bug in nfs-exportd: nothing was written, please report it",
 		e.Field, Quote(e.Value), e.Reason)
