@@ -90,15 +90,15 @@ bench-once: build
 # The rules for alerts, with promtool.
 .PHONY: test-alerts
 test-alerts:
-	sh prometheus/test.sh
+	sh dist/prometheus/test.sh
 
 # The Debian package, into bin. The same commit gives the same bytes.
 .PHONY: deb test-deb
 deb:
 	mkdir -p bin
-	packaging/deb.sh bin
+	dist/debian/deb.sh bin
 
 # The package and its services under the real dpkg and systemd, in a copy of this
 # machine that goes away. Needs root, and installs what is missing.
 test-deb:
-	packaging/test.sh
+	dist/debian/test.sh
