@@ -20,7 +20,6 @@ if [ -z "${DEB_VERSION:-}" ]; then
 	# Untracked files count as well: Go compiles them.
 	[ -z "$(git status --porcelain)" ] || DEB_VERSION=$DEB_VERSION+dirty
 fi
-# It has to run here, to print its completions.
 DEB_ARCH=$(go env GOHOSTARCH)
 DEB_MAINTAINER=${DEB_MAINTAINER:-$(git log -1 --format='%an <%ae>')}
 export SOURCE_DATE_EPOCH DEB_VERSION DEB_ARCH DEB_MAINTAINER
@@ -31,15 +30,13 @@ trap 'rm -rf "$stage"' EXIT
 CGO_ENABLED=0 GOOS=linux GOARCH=$DEB_ARCH go build -trimpath -buildvcs=true \
 	-ldflags "-s -w -X main.version=$DEB_VERSION" -o "$stage/nfs-exportd" .
 cp dist/systemd/* dist/debian/nfs-exportd.tmpfiles dist/debian/nfs-exportd.default dist/debian/README.Debian dist/debian/lintian-overrides \
-	dist/debian/postinst dist/debian/prerm dist/debian/postrm "$stage"
+	dist/debian/postinst dist/debian/prerm dist/debian/postrm \
+	dist/completion/nfs-exportd.bash dist/completion/_nfs-exportd dist/completion/nfs-exportd.fish "$stage"
 mkdir "$stage/docs" "$stage/examples"
 cp docs/*.md "$stage/docs"
 cp -R dist/debian/nfs-mounts.yaml dist/prometheus/alerts.yml dist/puppet "$stage/examples"
 for page in man/*.[0-9]; do
 	gzip -9n <"$page" >"$stage/${page##*/}.gz"
-done
-for shell in bash zsh fish; do
-	"$stage/nfs-exportd" completion $shell >"$stage/completion.$shell"
 done
 
 gzip -9n >"$stage/changelog.gz" <<END
