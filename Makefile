@@ -4,6 +4,7 @@
 GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+DEPGUARD = github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.2.1
 ERRCHECK = github.com/kisielk/errcheck@v1.30.0
 GREMLINS = github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0
 FUZZTIME ?= 60s
@@ -44,6 +45,7 @@ lint:
 	$(GO) run $(STATICCHECK) -tags real ./...
 	$(GO) run $(ERRCHECK) -ignoretests ./...
 	sh man/lint.sh
+	$(GO) run $(DEPGUARD) ./...
 
 # Every fuzz target for $(FUZZTIME), and a year of runs every five minutes; the
 # first that fails ends it. Hardly anything is minimized, as that takes its time
