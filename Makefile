@@ -56,6 +56,7 @@ lint:
 	$(GO) run $(ERRCHECK) -ignoretests ./...
 	sh man/lint.sh
 	$(GO) run $(DEPGUARD) ./...
+	! grep -nE '\b(time\.(Now|Since|Until|Sleep|After|Tick|New)|fmt\.(Print|Scan))' $$(ls exports/*.go | grep -v _test.go)
 
 # Every fuzz target for $(FUZZTIME), and a year of runs every five minutes; the
 # first that fails ends it. Hardly anything is minimized, as that takes its time
