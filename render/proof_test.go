@@ -37,11 +37,11 @@ func newSandbox(t *testing.T, exportfs string) Sandbox {
 	return Sandbox{Self: "nfs-exportd", Exportfs: script(t, exportfs), Own: "/etc/exports.d/nfs.exports", Timeout: time.Minute}
 }
 
-// needSandbox ends the test where there are no namespaces, unless this is a run
-// that must have them.
+// needSandbox skips a test on a machine without namespaces. CI and the tests against
+// the real exportfs must have them.
 func needSandbox(t *testing.T, err error) {
 	t.Helper()
-	if errors.Is(err, ErrNoNamespaces) && !mustHaveNamespaces {
+	if errors.Is(err, ErrNoNamespaces) && !mustHaveNamespaces && os.Getenv("CI") == "" {
 		t.Skip(err)
 	}
 }
@@ -351,6 +351,9 @@ func inNamespace(t *testing.T) string {
 		t.Fatal("this is not a namespace of its own")
 	}
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		if errors.Is(err, syscall.EINVAL) && os.Getenv("CI") == "" {
+			t.Skip("needs a root directory that is a mount point")
+		}
 		t.Fatal(err)
 	}
 	return self
@@ -370,6 +373,9 @@ func again(t *testing.T, env string) {
 	output, err := cmd.CombinedOutput()
 	if isRefusal(err) {
 		needSandbox(t, newSandboxError("start a process in new namespaces", err))
+	}
+	if err == nil && bytes.Contains(output, []byte("--- SKIP: "+t.Name())) {
+		t.Skipf("%s", output)
 	}
 	if err != nil || !bytes.Contains(output, []byte("--- PASS: "+t.Name())) {
 		t.Errorf("%v\n%s", err, output)
