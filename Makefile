@@ -10,7 +10,7 @@ GREMLINS = github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0
 FUZZTIME ?= 60s
 RUNS ?= 100000
 
-.PHONY: build demo test test-bare failure-states test-real lint fuzz mutation clean
+.PHONY: build demo test quick test-bare failure-states test-real lint fuzz mutation clean
 
 # With -buildvcs=auto --version tells the commit of a clone whatever GOFLAGS say,
 # and what is no clone can be built as well.
@@ -33,6 +33,13 @@ test:
 	}; \
 	$(GO) test $$race -shuffle=on -skip '^TestFaults' ./...
 	$(GO) test -run '^TestFaults' .
+
+# The daily loop: what is fast of lint and test.
+quick:
+	test -z "$$(gofmt -l . | tee /dev/stderr)"
+	$(GO) vet ./...
+	$(GO) run $(DEPGUARD) ./...
+	$(GO) test -short -skip '^Test(Built|Disk|Faults|Simulation)' $$($(GO) list ./... | grep -vE '/(faulttest|simulation)$$')
 
 # "make test" on a machine that has nothing else. Needs root, and installs debootstrap.
 test-bare:
