@@ -33,7 +33,7 @@ cp dist/systemd/* dist/debian/nfs-exportd.tmpfiles dist/debian/nfs-exportd.defau
 	dist/debian/postinst dist/debian/prerm dist/debian/postrm \
 	dist/completion/nfs-exportd.bash dist/completion/_nfs-exportd dist/completion/nfs-exportd.fish "$stage"
 mkdir "$stage/docs" "$stage/examples"
-cp docs/*.md "$stage/docs"
+cp docs/*.md CHANGELOG.md "$stage/docs"
 cp -R dist/debian/nfs-mounts.yaml dist/prometheus/alerts.yml dist/puppet "$stage/examples"
 for page in man/*.[0-9]; do
 	gzip -9n <"$page" >"$stage/${page##*/}.gz"
@@ -42,7 +42,7 @@ done
 gzip -9n >"$stage/changelog.gz" <<END
 nfs-exportd ($DEB_VERSION) unstable; urgency=medium
 
-  * See the history of the source.
+  * See CHANGELOG.md.
 
  -- $DEB_MAINTAINER  $(LC_ALL=C date --utc --date="@$SOURCE_DATE_EPOCH" '+%a, %d %b %Y %H:%M:%S +0000')
 END
