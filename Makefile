@@ -4,12 +4,13 @@
 GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+DEPGUARD = github.com/OpenPeeDeeP/depguard/v2/cmd/depguard@v2.2.1
 ERRCHECK = github.com/kisielk/errcheck@v1.30.0
 GREMLINS = github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0
 FUZZTIME ?= 60s
 RUNS ?= 100000
 
-.PHONY: build demo test failure-states test-real lint fuzz mutation clean
+.PHONY: build demo test quick test-bare failure-states test-real lint fuzz mutation clean
 
 # With -buildvcs=auto --version tells the commit of a clone whatever GOFLAGS say,
 # and what is no clone can be built as well.
@@ -20,12 +21,29 @@ build:
 demo: build
 	$(GO) run ./testdata/demo bin/nfs-exportd
 
-# All that needs Go alone. The thousands of runs of TestFaults and its like go
-# without the race detector, under which they take minutes; the packages that they
-# run through have the same faults in tests of their own.
+# All that needs Go alone. The race detector needs cgo and a C compiler; CI must have
+# them. The thousands of runs of TestFaults and its like go without it, as they would
+# take minutes; the packages that they run through have the same faults in tests of
+# their own.
 test:
-	$(GO) test -race -shuffle=on -skip '^TestFaults' ./...
+	race=-race; \
+	$(GO) build -race runtime/cgo || { \
+		test -z "$$CI" || exit 1; \
+		echo 'no race detector: it needs cgo and a C compiler'; race=; \
+	}; \
+	$(GO) test $$race -shuffle=on -skip '^TestFaults' ./...
 	$(GO) test -run '^TestFaults' ./command/faulttest
+
+# The daily loop: what is fast of lint and test.
+quick:
+	test -z "$$(gofmt -l . | tee /dev/stderr)"
+	$(GO) vet ./...
+	$(GO) run $(DEPGUARD) ./...
+	$(GO) test -short -skip '^Test(Built|Disk|Faults|Simulation)' $$($(GO) list ./... | grep -vE '/(faulttest|simulation)$$')
+
+# "make test" on a machine that has nothing else. Needs root, and installs debootstrap.
+test-bare:
+	.ci/bare
 
 # The document of what fails and what happens then, from the tests.
 failure-states:
@@ -44,6 +62,8 @@ lint:
 	$(GO) run $(STATICCHECK) -tags real ./...
 	$(GO) run $(ERRCHECK) -ignoretests ./...
 	sh man/lint.sh
+	$(GO) run $(DEPGUARD) ./...
+	! grep -nE '\b(time\.(Now|Since|Until|Sleep|After|Tick|New)|fmt\.(Print|Scan))' $$(ls exports/*.go | grep -v _test.go)
 
 # Every fuzz target for $(FUZZTIME), and a year of runs every five minutes; the
 # first that fails ends it. Hardly anything is minimized, as that takes its time
@@ -90,15 +110,15 @@ bench-once: build
 # The rules for alerts, with promtool.
 .PHONY: test-alerts
 test-alerts:
-	sh prometheus/test.sh
+	sh dist/prometheus/test.sh
 
 # The Debian package, into bin. The same commit gives the same bytes.
 .PHONY: deb test-deb
 deb:
 	mkdir -p bin
-	packaging/deb.sh bin
+	dist/debian/deb.sh bin
 
 # The package and its services under the real dpkg and systemd, in a copy of this
 # machine that goes away. Needs root, and installs what is missing.
 test-deb:
-	packaging/test.sh
+	dist/debian/test.sh

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -57,10 +58,10 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// condition knows whether there are namespaces for a proof, zsh, and fish. A
+// condition knows whether there are namespaces for a proof, patch, zsh, and fish. A
 // machine for CI must have them.
 func condition(name string) (bool, error) {
-	if name == "zsh" || name == "fish" {
+	if slices.Contains([]string{"patch", "zsh", "fish"}, name) {
 		_, err := exec.LookPath(name)
 		if err != nil && os.Getenv("CI") != "" {
 			return false, err

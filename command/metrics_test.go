@@ -233,7 +233,7 @@ func TestAlerts(t *testing.T) {
 		slices.Sort(found)
 		return slices.Compact(found)
 	}
-	rules := read("../prometheus/alerts.yml")
+	rules := read("../dist/prometheus/alerts.yml")
 	m := &metrics{requests: new(atomic.Int64), now: time.Now, took: map[string]time.Duration{}}
 	m.read, m.grants = true, 1
 	text, err := m.text(ExitOK, kept{})
@@ -243,7 +243,7 @@ func TestAlerts(t *testing.T) {
 	written := all(string(text), `^# HELP (\S+)`)
 	for _, used := range all(rules, `(nfs_exportd_[a-z_]+)`) {
 		if !slices.Contains(written, used) {
-			t.Errorf("prometheus/alerts.yml uses %s, which nobody writes", used)
+			t.Errorf("dist/prometheus/alerts.yml uses %s, which nobody writes", used)
 		}
 	}
 	alerts := all(rules, `alert: (\S+)$`)
@@ -258,7 +258,7 @@ func TestAlerts(t *testing.T) {
 	if diff := cmp.Diff(anchors, all(rules, `runbook: docs/runbook\.md#(\S+)$`)); diff != "" {
 		t.Errorf("alerts and their anchors (-alerts +anchors):\n%s", diff)
 	}
-	if diff := cmp.Diff(alerts, all(read("../prometheus/alerts_test.yml"), `alertname: (\w+)`)); diff != "" {
+	if diff := cmp.Diff(alerts, all(read("../dist/prometheus/alerts_test.yml"), `alertname: (\w+)`)); diff != "" {
 		t.Errorf("alerts and their tests (-alerts +tests):\n%s", diff)
 	}
 }

@@ -15,7 +15,7 @@ fi
 
 # mandoc looks for the pages that ours refer to in the system's directories alone,
 # and a bare machine has none of them. So these may be missing, and no others.
-known='exportfs 8|exports 5|nfs-exportd 8|nfs-mounts\.yaml 5|nohup 1|patch 1|sysexits\.h 3head'
+known='exportfs 8|exports 5|nfs-exportd 8|nfs-mounts\.yaml 5|nohup 1|patch 1|rpc\.mountd 8|sysexits\.h 3head'
 status=0
 "$mandoc" -Tlint -W all ./*.[0-9] >"$scratch/found" 2>"$scratch/log" || status=$?
 # 4 and less is for what it found; it has no other words on an index that is old.

@@ -29,6 +29,9 @@ func unreachableRows() []unreachableRow {
 			if len(flaws) == 0 {
 				return server.URL, nil
 			}
+			if _, err := net.DefaultResolver.LookupHost(t.Context(), "localhost"); err != nil {
+				missing(t, "localhost in /etc/hosts")
+			}
 			return strings.Replace(server.URL, "127.0.0.1", "localhost", 1), server.CAPEM
 		}
 	}

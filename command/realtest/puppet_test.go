@@ -20,7 +20,7 @@ import (
 	"nfs-exportd/render/install"
 )
 
-// Where the class of puppet/ puts things, inside testdata/real/private.sh.
+// Where the class of dist/puppet/ puts things, inside testdata/real/private.sh.
 const (
 	puppetConfig      = "/etc/nfs-mounts.yaml"
 	puppetCredentials = "/etc/novaobserver.yaml"
@@ -32,7 +32,7 @@ const (
 
 const puppetPassword = "cGFzc3dvcmQ"
 
-// TestRealPuppet applies the class of puppet/ with Debian's Puppet, which runs
+// TestRealPuppet applies the class of dist/puppet/ with Debian's Puppet, which runs
 // the built program, which runs the real exportfs. Everything below /etc and
 // /var/lib/nfs is private. The subtests are one story.
 func TestRealPuppet(t *testing.T) {
@@ -318,7 +318,7 @@ instances:
 mkdir -p /srv/home "$1/bin" /etc/systemd/system
 mount -t tmpfs tmpfs /usr/local/bin
 cp "$2" /usr/local/bin/nfs-exportd
-cp systemd/nfs-exportd* /etc/systemd/system/
+cp dist/systemd/nfs-exportd* /etc/systemd/system/
 echo systemd >"$1/comm"
 mount --bind "$1/comm" /proc/1/comm
 cat >"$1/bin/systemctl" <<'END'
@@ -380,7 +380,7 @@ func (p *puppetRun) apply(t *testing.T, want int, args ...string) puppetOutput {
 		t.Fatal(err)
 	}
 	command := exec.CommandContext(t.Context(), "puppet", append([]string{"apply", file, "--detailed-exitcodes",
-		"--color=false", "--modulepath", "../../puppet", "--confdir", p.path("conf"), "--vardir", p.path("var"), "--logdest", "console"}, args...)...)
+		"--color=false", "--modulepath", "../../dist/puppet", "--confdir", p.path("conf"), "--vardir", p.path("var"), "--logdest", "console"}, args...)...)
 	command.Env = append(os.Environ(), "HOME="+p.home, "PATH="+p.path("bin")+":"+os.Getenv("PATH"))
 	out, err := command.CombinedOutput()
 	status := 0

@@ -255,6 +255,12 @@ func TestNoRights(t *testing.T) {
 		if err := os.Chmod(dir, 0o555); err != nil {
 			t.Fatal(err)
 		}
+		// Otherwise the test could not remove the directory.
+		t.Cleanup(func() {
+			if err := os.Chmod(dir, 0o755); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 	f := File{filepath.Join(dir, "nfs.exports")}
 	old := load(t, f)

@@ -34,7 +34,7 @@ func newSandbox(t *testing.T, exportfs string) Sandbox {
 // that must have them.
 func needSandbox(t *testing.T, err error) {
 	t.Helper()
-	if errors.Is(err, ErrNoNamespaces) && !mustHaveNamespaces {
+	if errors.Is(err, ErrNoNamespaces) && !mustHaveNamespaces && os.Getenv("CI") == "" {
 		t.Skip(err)
 	}
 }
@@ -201,6 +201,9 @@ func inNamespace(t *testing.T) string {
 		t.Fatal("this is not a namespace of its own")
 	}
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		if errors.Is(err, syscall.EINVAL) && os.Getenv("CI") == "" {
+			t.Skip("needs a root directory that is a mount point")
+		}
 		t.Fatal(err)
 	}
 	return self

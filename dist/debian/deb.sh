@@ -3,7 +3,7 @@
 # gives the same bytes, wherever and whenever it is built.
 set -eu
 umask 022
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 output=$(realpath "$1")
 nfpm=github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0
 
@@ -20,7 +20,6 @@ if [ -z "${DEB_VERSION:-}" ]; then
 	# Untracked files count as well: Go compiles them.
 	[ -z "$(git status --porcelain)" ] || DEB_VERSION=$DEB_VERSION+dirty
 fi
-# It has to run here, to print its completions.
 DEB_ARCH=$(go env GOHOSTARCH)
 DEB_MAINTAINER=${DEB_MAINTAINER:-$(git log -1 --format='%an <%ae>')}
 export SOURCE_DATE_EPOCH DEB_VERSION DEB_ARCH DEB_MAINTAINER
@@ -30,28 +29,26 @@ trap 'rm -rf "$stage"' EXIT
 
 CGO_ENABLED=0 GOOS=linux GOARCH=$DEB_ARCH go build -trimpath -buildvcs=true \
 	-ldflags "-s -w -X main.version=$DEB_VERSION" -o "$stage/nfs-exportd" .
-cp systemd/* packaging/nfs-exportd.tmpfiles packaging/nfs-exportd.default packaging/README.Debian packaging/lintian-overrides \
-	packaging/postinst packaging/prerm packaging/postrm "$stage"
+cp dist/systemd/* dist/debian/nfs-exportd.tmpfiles dist/debian/nfs-exportd.default dist/debian/README.Debian dist/debian/lintian-overrides \
+	dist/debian/postinst dist/debian/prerm dist/debian/postrm \
+	dist/completion/nfs-exportd.bash dist/completion/_nfs-exportd dist/completion/nfs-exportd.fish "$stage"
 mkdir "$stage/docs" "$stage/examples"
-cp docs/*.md "$stage/docs"
-cp -R packaging/nfs-mounts.yaml prometheus/alerts.yml puppet "$stage/examples"
+cp docs/*.md CHANGELOG.md "$stage/docs"
+cp -R dist/debian/nfs-mounts.yaml dist/prometheus/alerts.yml dist/puppet "$stage/examples"
 for page in man/*.[0-9]; do
 	gzip -9n <"$page" >"$stage/${page##*/}.gz"
-done
-for shell in bash zsh fish; do
-	"$stage/nfs-exportd" completion $shell >"$stage/completion.$shell"
 done
 
 gzip -9n >"$stage/changelog.gz" <<END
 nfs-exportd ($DEB_VERSION) unstable; urgency=medium
 
-  * See the history of the source.
+  * See CHANGELOG.md.
 
  -- $DEB_MAINTAINER  $(LC_ALL=C date --utc --date="@$SOURCE_DATE_EPOCH" '+%a, %d %b %Y %H:%M:%S +0000')
 END
 
 # The licenses of the modules that are linked into the program ask for it.
-cp packaging/copyright "$stage"
+cp dist/debian/copyright "$stage"
 CGO_ENABLED=0 GOOS=linux GOARCH=$DEB_ARCH go list -deps \
 	-f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}' . |
 	LC_ALL=C sort -u | while read -r path version directory; do
@@ -72,7 +69,7 @@ done >>"$stage/copyright"
 	sed -e 's/[[:space:]]*$//' -e 's/^$/./' -e 's/^/ /' "$(go env GOROOT)/LICENSE"
 } >>"$stage/copyright"
 
-cp packaging/nfpm.yaml "$stage/nfpm.yaml"
+cp dist/debian/nfpm.yaml "$stage/nfpm.yaml"
 chmod -R u=rwX,go=rX "$stage/docs" "$stage/examples"
 find "$stage" -exec touch --date="@$SOURCE_DATE_EPOCH" {} +
 cd "$stage"

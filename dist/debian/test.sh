@@ -3,7 +3,7 @@
 # dpkg makes of it, and its services under a systemd of their own. This machine
 # stays as it is. Needs root, and Debian.
 set -eu
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 # exportfs, and ip(8).
 sh testdata/real/install.sh
 [ -x /lib/systemd/systemd ] ||
@@ -13,10 +13,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/first" "$work/second" "$work/elsewhere" "$work/old" "$work/new"
 
-packaging/deb.sh "$work/first"
+dist/debian/deb.sh "$work/first"
 # The same source elsewhere, with other times and another umask.
 cp -R . "$work/elsewhere/source"
-(umask 077 && TZ=Asia/Tokyo LC_ALL=C "$work/elsewhere/source/packaging/deb.sh" "$work/second")
+(umask 077 && TZ=Asia/Tokyo LC_ALL=C "$work/elsewhere/source/dist/debian/deb.sh" "$work/second")
 sha256sum "$work"/first/*.deb "$work"/second/*.deb
 cmp "$work"/first/*.deb "$work"/second/*.deb
 mv "$work"/first/*.deb "$work/new"
@@ -30,14 +30,14 @@ CGO_ENABLED=0 go build -o "$work/testcloud" ./keystone/keystonetest/testcloud
 run() {
 	home=$work/$1
 	mkdir "$home"
-	cp -R "packaging/$2" packaging/test-steps.sh "$work/testcloud" "$work/old" "$work/new" "$home"
+	cp -R "dist/debian/$2" dist/debian/test-steps.sh "$work/testcloud" "$work/old" "$work/new" "$home"
 	case ${3-} in
 	--boot)
-		packaging/testroot.sh --boot "$home" "/test/$2" || true
+		dist/debian/testroot.sh --boot "$home" "/test/$2" || true
 		cat "$home/output"
 		[ "$(cat "$home/status")" = 0 ] || { cat "$home/console"; exit 1; }
 		;;
-	*) packaging/testroot.sh "$home" "/test/$2" ;;
+	*) dist/debian/testroot.sh "$home" "/test/$2" ;;
 	esac
 }
 run package test-package.sh

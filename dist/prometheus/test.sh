@@ -9,7 +9,7 @@ promtool=$(command -v promtool || true)
 if [ -z "$promtool" ]; then
 	scratch=$(mktemp -d)
 	trap 'rm -rf "$scratch"' EXIT
-	../.ci/unpack prometheus /usr/bin/promtool "$scratch"
+	../../.ci/unpack prometheus /usr/bin/promtool "$scratch"
 	promtool=$scratch/usr/bin/promtool
 fi
 
