@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
+	"reflect"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -19,22 +22,27 @@ import (
 // unmarshal takes exactly one JSON value.
 func unmarshal(body []byte, into any) error {
 	err := json.Unmarshal(body, into)
-	if odd, ok := errors.AsType[*json.SemanticError](err); ok && odd.JSONKind != 0 {
-		// Its own text tells of Go's types.
-		return fmt.Errorf("%s is %s, which does not belong there", place(odd.JSONPointer), kindName(odd.JSONKind))
-	}
-	if err != nil {
+	if err != nil && understood(err) == err {
 		return fmt.Errorf("it is not the JSON that was expected: %w", err)
 	}
-	return nil
+	return understood(err)
 }
 
-// place is how messages call a value in an answer.
-func place(pointer jsontext.Pointer) string {
-	if pointer == "" {
-		return "all of it"
+// understood gives an error about a value of the wrong kind other words: its own
+// tell of Go's types.
+func understood(err error) error {
+	odd, ok := errors.AsType[*json.SemanticError](err)
+	if !ok || odd.JSONKind == jsontext.KindInvalid {
+		return err
 	}
-	return quote(string(pointer))
+	where := "all of it"
+	if odd.JSONPointer != "" {
+		where = quote(string(odd.JSONPointer))
+	}
+	if odd.GoType == nil {
+		return fmt.Errorf("%s is %s, which does not belong there", where, kindName(odd.JSONKind))
+	}
+	return fmt.Errorf("%s is %s and not %s", where, kindName(odd.JSONKind), kindOfType(odd.GoType))
 }
 
 // kindName is how messages call a kind of JSON value.
@@ -50,6 +58,23 @@ func kindName(kind jsontext.Kind) string {
 		return "a number"
 	}
 	return kind.String()
+}
+
+// kindOfType is how messages call the kind of JSON value that is read as a type.
+func kindOfType(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return kindOfType(t.Elem())
+	case reflect.Struct, reflect.Map:
+		return kindName(jsontext.KindBeginObject)
+	case reflect.Slice:
+		return kindName(jsontext.KindBeginArray)
+	case reflect.String:
+		return kindName(jsontext.KindString)
+	case reflect.Bool:
+		return "true or false"
+	}
+	return kindName(jsontext.KindNumber)
 }
 
 // list is what Keystone puts around its lists.
@@ -190,233 +215,181 @@ type server struct {
 	projectID string // not in the summary view
 }
 
-// decodeServers reads GET /servers, and with detail GET /servers/detail. Token
-// by token it takes a third less time than by reflection, and a seventh of the
-// allocations (bench_test.go has both), and null is not taken for what is missing.
-func decodeServers(d *jsontext.Decoder, into *pack, region string, detail bool) (serverPage, error) {
-	into.reset()
-	p := serverParser{Decoder: d, pack: into, region: region, detail: detail}
+// given is a value that must not be null. It knows whether it was there.
+type given[T any] struct {
+	value T
+	is    bool
+}
+
+// UnmarshalJSONFrom is as in [json.UnmarshalerFrom].
+func (g *given[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	if kind := d.PeekKind(); kind == jsontext.KindNull {
+		return &json.SemanticError{JSONKind: kind, GoType: reflect.TypeFor[T]()}
+	}
+	g.is = true
+	return json.UnmarshalDecode(d, &g.value)
+}
+
+// serverJSON is an instance as Nova writes it.
+type serverJSON struct {
+	ID        given[string]                          `json:"id"`
+	Name      given[string]                          `json:"name"`
+	Status    given[string]                          `json:"status"`
+	TenantID  given[string]                          `json:"tenant_id"`
+	Addresses given[map[string]given[[]addressJSON]] `json:"addresses"`
+}
+
+type addressJSON struct {
+	Addr    given[string] `json:"addr"`
+	Version given[int]    `json:"version"`
+}
+
+type linkJSON struct {
+	Rel given[string] `json:"rel"`
+}
+
+// maxInstance is for one instance on a page, and for all that comes before the
+// instances, and after them. A page has no limit.
+const maxInstance = 4 << 20
+
+// decodeServers reads GET /servers, and with detail GET /servers/detail, one
+// instance after the other.
+func decodeServers(body *limitedBody, region string, detail bool) (serverPage, error) {
 	var page serverPage
 	found := false
-	err := p.object(func(key []byte) error {
-		switch string(key) {
+	d := jsontext.NewDecoder(body)
+	body.allow(maxInstance)
+	if d.PeekKind() == jsontext.KindInvalid {
+		if _, err := d.ReadToken(); errors.Is(err, io.EOF) {
+			return page, errEmpty
+		}
+	}
+	err := begin[map[string]any](d, jsontext.KindBeginObject)
+	for err == nil && d.PeekKind() != jsontext.KindEndObject {
+		var key jsontext.Value
+		if key, err = d.ReadValue(); err != nil {
+			break
+		}
+		switch string(key) { // a key that is written with an escape matches none
 		case `"servers"`:
 			found = true
-			return p.array(func() error { return p.server(&page) })
+			err = page.readServers(d, body, region, detail)
 		case `"servers_links"`:
-			return p.array(func() error { return p.link(&page) })
+			var links given[[]given[linkJSON]]
+			err = json.UnmarshalDecode(d, &links)
+			for _, link := range links.value {
+				page.full = page.full || link.value.Rel.value == "next" // where it leads to is not of interest
+			}
+		default:
+			err = d.SkipValue()
 		}
-		return p.SkipValue()
-	})
-	if err != nil {
-		return serverPage{}, err
 	}
-	if !found {
+	switch {
+	case err != nil:
+		return serverPage{}, understood(err)
+	case !found:
 		return serverPage{}, errors.New("it has no servers")
 	}
-	page.servers = into.servers()
-	return page, p.end()
+	if _, err = d.ReadToken(); err != nil { // the end of the object
+		return serverPage{}, err
+	}
+	switch _, err = d.ReadToken(); {
+	case errors.Is(err, io.EOF):
+		return page, nil
+	case body.err != nil:
+		return serverPage{}, body.err
+	}
+	return serverPage{}, errors.New("there is more behind the JSON value")
 }
 
-type serverParser struct {
-	*jsontext.Decoder
-	*pack
-	region  string
-	detail  bool
-	scratch []byte
+// begin reads the beginning of an object or a list, which would be a T.
+func begin[T any](d *jsontext.Decoder, kind jsontext.Kind) error {
+	t, err := d.ReadToken()
+	if err == nil && t.Kind() != kind {
+		return &json.SemanticError{JSONPointer: d.StackPointer(), JSONKind: t.Kind(), GoType: reflect.TypeFor[T]()}
+	}
+	return err
 }
 
-// object calls each with every key of an object, as it is written, quotes and
-// all. Each must read the value. A key that is written with an escape matches
-// none that is looked for: then one is missing.
-func (p *serverParser) object(each func(key []byte) error) error {
-	return p.between('{', '}', func() error {
-		key, err := p.ReadValue()
+func (p *serverPage) readServers(d *jsontext.Decoder, body *limitedBody, region string, detail bool) error {
+	if err := begin[[]any](d, jsontext.KindBeginArray); err != nil {
+		return err
+	}
+	var raw given[serverJSON]
+	for {
+		body.allow(d.InputOffset() + maxInstance)
+		if kind := d.PeekKind(); kind == jsontext.KindEndArray || kind == jsontext.KindInvalid {
+			_, err := d.ReadToken()
+			return err
+		}
+		raw = given[serverJSON]{}
+		err := json.UnmarshalDecode(d, &raw)
+		if errors.Is(err, errTooLong) {
+			name := ""
+			if raw.value.ID.value != "" {
+				name = ", " + quote(raw.value.ID.value) + ","
+			}
+			return fmt.Errorf("instance %d of the page%s is longer than %d MiB", len(p.servers)+1, name, maxInstance>>20)
+		}
 		if err != nil {
 			return err
 		}
-		return each(key)
-	})
-}
-
-func (p *serverParser) array(each func() error) error { return p.between('[', ']', each) }
-
-func (p *serverParser) between(open, closed jsontext.Kind, each func() error) error {
-	if err := p.expect(open); err != nil {
-		return err
-	}
-	for p.PeekKind() != closed {
-		if p.PeekKind() == 0 {
-			_, err := p.ReadToken()
+		s, stub, err := raw.value.server(region, detail)
+		if err != nil {
 			return err
 		}
-		if err := each(); err != nil {
-			return err
+		if stub {
+			p.stubs++
 		}
+		p.servers = append(p.servers, s)
 	}
-	return p.expect(closed)
 }
 
-func (p *serverParser) expect(kind jsontext.Kind) error {
-	t, err := p.ReadToken()
-	if err != nil {
-		return err
-	}
-	if t.Kind() != kind {
-		return fmt.Errorf("%s is %s and not %s", place(p.StackPointer()), kindName(t.Kind()), kindName(kind))
-	}
-	return nil
-}
-
-// appendText reads a text and adds it to another.
-func (p *serverParser) appendText(to []byte) ([]byte, error) {
-	value, err := p.ReadValue()
-	if err != nil {
-		return to, err
-	}
-	if value.Kind() != '"' {
-		return to, fmt.Errorf("%s is %s and not text", place(p.StackPointer()), kindName(value.Kind()))
-	}
-	return jsontext.AppendUnquote(to, value)
-}
-
-// packText is text that goes into the pack.
-func (p *serverParser) packText() (s span, err error) {
-	s.from = len(p.pack.text)
-	p.pack.text, err = p.appendText(p.pack.text)
-	s.end = len(p.pack.text)
-	return s, err
-}
-
-// text is text that is good until the next is read.
-func (p *serverParser) text() (text []byte, err error) {
-	p.scratch, err = p.appendText(p.scratch[:0])
-	return p.scratch, err
-}
-
-// name is text of which there are few different ones.
-func (p *serverParser) name() (string, error) {
-	text, err := p.text()
-	if err != nil {
-		return "", err
-	}
-	return p.pack.name(text), nil
-}
-
-// end is after the one JSON value.
-func (p *serverParser) end() error {
-	if _, err := p.ReadToken(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more behind the JSON value")
-	}
-	return nil
-}
-
-func (p *serverParser) link(page *serverPage) error {
-	return p.object(func(key []byte) error {
-		if string(key) != `"rel"` {
-			return p.SkipValue() // where it leads to is not of interest
-		}
-		rel, err := p.text()
-		if string(rel) == "next" {
-			page.full = true
-		}
-		return err
-	})
-}
-
-func (p *serverParser) server(page *serverPage) error {
-	s := packed{region: p.region}
-	var hasName, hasAddresses bool
-	err := p.object(func(key []byte) (err error) {
-		switch string(key) {
-		case `"id"`:
-			s.id, err = p.packText()
-		case `"name"`:
-			hasName = true
-			s.name, err = p.packText()
-		case `"status"`:
-			s.status, err = p.name()
-		case `"tenant_id"`:
-			s.project, err = p.name()
-		case `"addresses"`:
-			hasAddresses = true
-			s.addresses, err = p.addresses()
-		default:
-			err = p.SkipValue()
-		}
-		return err
-	})
-	id := func() string { return quote(string(p.pack.text[s.id.from:s.id.end])) }
+// server checks that nothing is missing. It tells besides whether the instance is
+// only a stub.
+func (s *serverJSON) server(region string, detail bool) (server, bool, error) {
+	stub := s.Status.value == "UNKNOWN" && !s.Name.is && !s.Addresses.is
+	missing := ""
 	switch {
-	case err != nil:
-		return err
-	case s.id.from == s.id.end:
-		return errors.New("an instance has no id")
-	case s.status == "UNKNOWN" && !hasName && !hasAddresses:
-		page.stubs++
-	case !hasName:
-		return fmt.Errorf("instance %s has no name", id())
-	case p.detail && s.project == "":
-		return fmt.Errorf("instance %s has no tenant_id", id())
-	case p.detail && s.status == "":
-		return fmt.Errorf("instance %s has no status", id())
-	case p.detail && !hasAddresses:
-		return fmt.Errorf("instance %s has no addresses", id())
+	case s.ID.value == "":
+		return server{}, false, errors.New("an instance has no id")
+	case stub:
+	case !s.Name.is:
+		missing = "name"
+	case detail && s.TenantID.value == "":
+		missing = "tenant_id"
+	case detail && s.Status.value == "":
+		missing = "status"
+	case detail && !s.Addresses.is:
+		missing = "addresses"
 	}
-	p.entries = append(p.entries, s)
-	return nil
-}
-
-func (p *serverParser) addresses() (all span, err error) {
-	all.from = len(p.pack.addresses)
-	err = p.between('{', '}', func() error {
-		network, err := p.name()
-		if err != nil {
-			return err
-		}
-		return p.array(func() error {
-			addr, err := p.address()
-			p.pack.addresses = append(p.pack.addresses, exports.Address{Network: network, Addr: addr})
-			return err
-		})
-	})
-	all.end = len(p.pack.addresses)
-	return all, err
-}
-
-func (p *serverParser) address() (addr netip.Addr, err error) {
-	version := byte(0)
-	err = p.object(func(key []byte) error {
-		switch string(key) {
-		case `"addr"`:
-			text, err := p.text()
+	if missing != "" {
+		return server{}, false, fmt.Errorf("instance %s has no %s", quote(s.ID.value), missing)
+	}
+	one := server{exports.Instance{ID: s.ID.value, Name: s.Name.value, Region: region, Status: s.Status.value}, s.TenantID.value}
+	for _, network := range slices.Sorted(maps.Keys(s.Addresses.value)) {
+		for _, raw := range s.Addresses.value[network].value {
+			addr, err := raw.address()
 			if err != nil {
-				return err
+				return server{}, false, err
 			}
-			addr, err = netip.ParseAddr(string(text))
-			if err != nil || addr.Zone() != "" {
-				return fmt.Errorf("%s is not an address", quote(string(text)))
-			}
-			addr = addr.Unmap()
-			return nil
-		case `"version"`:
-			value, err := p.ReadValue()
-			if string(value) == "4" || string(value) == "6" {
-				version = value[0]
-			}
-			return err
+			one.Addresses = append(one.Addresses, exports.Address{Network: network, Addr: addr})
 		}
-		return p.SkipValue()
-	})
+	}
+	return one, stub, nil
+}
+
+func (a addressJSON) address() (netip.Addr, error) {
+	addr, err := netip.ParseAddr(a.Addr.value)
 	switch {
-	case err != nil:
-		return addr, err
-	case !addr.IsValid():
+	case !a.Addr.is:
 		return addr, errors.New("an address has no addr")
-	case version == 0:
+	case err != nil, addr.Zone() != "":
+		return addr, fmt.Errorf("%s is not an address", quote(a.Addr.value))
+	case a.Version.value != 4 && a.Version.value != 6:
 		return addr, fmt.Errorf("address %s has no version 4 or 6", addr)
 	}
-	return addr, nil
+	return addr.Unmap(), nil
 }
 
 // decodeServices reads GET /os-services and tells how many of the hosts are of
