@@ -86,7 +86,7 @@ func TestBigInstance(t *testing.T) {
 	t.Parallel()
 	w := withBigPages(t, 3, metadata(maxInstance))
 	_, err := w.read(t.Context(), Wanted{Keys: []string{bigID}})
-	if class(err) != "untrusted" || !strings.Contains(err.Error(), `instance 1 of the page, "big-000", is longer than 4 MiB`) {
+	if class(err) != "untrusted" || !strings.Contains(err.Error(), `instance 1 of the page (id "big-000") is longer than 4 MiB`) {
 		t.Errorf("%s: %v", class(err), err)
 	}
 }
@@ -99,14 +99,18 @@ func TestLongInstance(t *testing.T) {
 	const one = `{"id":"i","name":"n"}`
 	for _, test := range []struct{ body, want string }{
 		{`{"x":"` + text + `","servers":[{"x":"` + text + `","id":"i","name":"n"},{"id":"j","x":"` + text + `","name":"n"}],"y":"` + text + `"}`, ""},
-		{`{"servers":[` + one + `,{"id":"j","x":"` + longer + `"}]}`, `instance 2 of the page, "j", is longer than 4 MiB`},
-		{`{"servers":[{"x":"` + longer + `"}]}`, `instance 1 of the page is longer than 4 MiB`},
+		{`{"servers":[` + one + `,{"id":"j","x":"` + longer + `"}]}`, `instance 2 of the page (id "j") is longer than 4 MiB`},
+		{`{"servers":[{"x":"` + longer + `"}]}`, `instance 1 of the page (id "") is longer than 4 MiB`},
 		{`{"x":"` + longer + `","servers":[]}`, errTooLong.Error()},
 		{`{"servers":[` + one + `],"x":"` + longer + `"}`, errTooLong.Error()},
 		{`{"servers":[` + one + `,` + space + one + `]}`, errTooLong.Error()},
 		{`{"servers":[` + one + `]}` + space + " ", errTooLong.Error()},
 	} {
-		_, err := servers(test.body, false)
+		body := bodyOf(strings.NewReader(test.body))
+		_, err := decodeServers(body, "R", false)
+		if err != nil {
+			err = body.err
+		}
 		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%.30s...: %v, want %q", test.body, err, test.want)
 		}

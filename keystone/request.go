@@ -91,20 +91,18 @@ func (c *Client) once(ctx context.Context, r call) error {
 	switch {
 	case err != nil:
 	case !r.stream && len(bytes.TrimSpace(a.text)) == 0:
-		err = errEmpty
+		err = io.EOF
 	default:
 		err = r.use(a)
 	}
-	if body.err != nil && (!r.stream || !errors.Is(body.err, errTooLong)) {
+	if body.err != nil {
 		return c.broken(ctx, x, body.err)
 	}
 	c.opts.Log.DebugContext(ctx, "answer", "method", x.Method, "url", x.URL, "status", x.Status,
 		"request_id", x.RequestID, "bytes", body.read, "took", c.opts.Now().Sub(begin))
 	switch {
-	case errors.Is(err, errEmpty):
-		return &UntrustedError{x, errEmpty, brokenCloud}
-	case errors.Is(err, errTooLong): // and not one instance of a page
-		return &UntrustedError{x, errTooLong, brokenCloud}
+	case errors.Is(err, io.EOF):
+		return &UntrustedError{x, errors.New("the answer is empty"), brokenCloud}
 	case err != nil && !isTyped(err):
 		return &UntrustedError{x, fmt.Errorf("the answer cannot be trusted: %s", plain(err.Error())), brokenCloud}
 	}

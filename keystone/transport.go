@@ -22,7 +22,6 @@ const (
 var (
 	errForeignHost = errors.New("the host is neither the one of the log-in nor one of the catalog")
 	errTooLong     = errors.New("the answer is too long")
-	errEmpty       = errors.New("the answer is empty")
 )
 
 // hosts is a transport that asks only hosts that it was told of, so that a token
@@ -93,12 +92,9 @@ func (h *hosts) RoundTrip(r *http.Request) (*http.Response, error) {
 // ends. It keeps the error that ended it, which a decoder may give other words.
 type limitedBody struct {
 	io.ReadCloser
-	read, limit int64
+	read, limit int64 // in bytes
 	err         error // but not that of the end
 }
-
-// allow changes how much may be read in all.
-func (b *limitedBody) allow(limit int64) { b.limit = limit }
 
 func (b *limitedBody) Read(p []byte) (int, error) {
 	if b.err != nil {
