@@ -241,6 +241,7 @@ func parts(text string) (message, advice string) {
 	}
 	for _, change := range []struct{ pattern, to string }{
 		{`\b(127\.0\.0\.1|localhost):\d+`, `…`},
+		{`project "\w+" \(p\d\)`, `project "…"`}, // which is refused first differs
 		{`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`, `…`},
 		{` within ".*" after offset \d+| after offset \d+`, ``},
 	} {
