@@ -140,13 +140,17 @@ func (r *pageReader) servers() error {
 	if err := begin[[]any](r.d, jsontext.KindBeginArray); err != nil {
 		return err
 	}
+	var s given[serverJSON]
 	for {
 		r.body.limit = r.d.InputOffset() + maxInstance
 		if kind := r.d.PeekKind(); kind == jsontext.KindEndArray || kind == jsontext.KindInvalid {
 			_, err := r.d.ReadToken()
 			return err
 		}
-		var s given[serverJSON]
+		networks := s.value.Addresses.value
+		clear(networks) // a map for each instance would be a third of all garbage
+		s = given[serverJSON]{}
+		s.value.Addresses.value = networks
 		err := json.UnmarshalDecode(r.d, &s)
 		if err == nil {
 			err = r.add(&s.value)
