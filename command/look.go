@@ -173,7 +173,7 @@ func (j job) lookAtServer(ctx context.Context, s situation, f *files) (reads boo
 	look(j.steps, "other exports files", f != nil, func() (string, error) { return aboutForeign(f) })
 	there := look(j.steps, "directories", s.hosts != nil, func() (string, error) {
 		paths := configuredPaths(s)
-		if fatal, odd := checkPaths(paths); fatal != nil {
+		if odd, fatal := checkPaths(paths); fatal != nil {
 			return "", fatal
 		} else if len(odd) > 0 {
 			return "", concern(strings.Join(odd, "; "))

@@ -77,7 +77,7 @@ func (t tested) reloads() bool {
 func (j job) testRun(ctx context.Context, r result, reads bool) tested {
 	if j.purpose != toCheck {
 		reads = look(j.steps, "directories", r.written, func() (string, error) {
-			fatal, odd := checkPaths(pathsOf(r.plan.Desired))
+			odd, fatal := checkPaths(pathsOf(r.plan.Desired))
 			j.warn(odd...)
 			return "", fatal
 		})
@@ -172,7 +172,7 @@ func pathsOf(set exports.Set) []string {
 // checkPaths looks at directories that are to be exported: fatal is about those of
 // which exportfs would export something else, odd about all that are not as they
 // should be.
-func checkPaths(paths []string) (fatal error, odd []string) {
+func checkPaths(paths []string) (odd []string, fatal error) {
 	var errs []error
 	for _, problem := range exportfs.CheckPaths(paths) {
 		if problem.Fatal {
@@ -181,5 +181,5 @@ func checkPaths(paths []string) (fatal error, odd []string) {
 		}
 		odd = append(odd, problem.Error())
 	}
-	return errors.Join(errs...), odd
+	return odd, errors.Join(errs...)
 }

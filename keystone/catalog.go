@@ -20,7 +20,7 @@ func (c *Client) findRegions(ctx context.Context) ([]string, error) {
 		url:  c.creds.AuthURL + "/regions",
 		next: "let the user list regions, or set openstack.regions",
 		use: func(a *answer) (err error) {
-			regions, err = decodeRegions(a.body.Bytes())
+			regions, err = decodeRegions(a.text)
 			return err
 		},
 	})

@@ -2,12 +2,15 @@ package keystone
 
 import (
 	"compress/gzip"
+	"context"
 	"crypto/tls"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,22 +62,63 @@ func TestConnections(t *testing.T) {
 			})
 			creds := w.credentials()
 			creds.insecure = true
-			c, err := Open(ctx, creds, w.options())
+			c, err := newClient(creds, w.options())
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer c.Close()
+			var dropped atomic.Int64
+			c.hosts.base.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := new(net.Dialer).DialContext(ctx, network, address)
+				return &watchedConn{Conn: conn, dropped: &dropped}, err
+			}
+			c.root = &session{login: c.firstLogin}
+			if c.root.token, err = c.firstLogin(ctx); err != nil {
+				t.Fatal(err)
+			}
 			if _, err := c.Inventory(ctx, wanted); err != nil {
 				t.Fatal(err)
 			}
-			if requests < 120 || requests != w.Count() || dialled > test.atMost {
-				t.Errorf("%d requests, %d of them on connections of their own; the cloud has %d", requests, dialled, w.Count())
+			if requests < 120 || requests != w.Count() || dialled > test.atMost+int(dropped.Load()) {
+				t.Errorf("%d requests, %d of them on connections of their own, and net/http dropped %d; the cloud has %d",
+					requests, dialled, dropped.Load(), w.Count())
 			}
 			if diff := cmp.Diff(map[string]bool{test.protocol: true}, protocols); diff != "" {
 				t.Errorf("protocols (-want +got):\n%s", diff)
 			}
 		})
 	}
+}
+
+// watchedConn counts connections that net/http dropped by itself. It does so 50 ms
+// after an answer if its goroutine that wrote the request did not get to say so
+// meanwhile, as on a machine with too much work. What a client does not read to
+// its end is closed at once.
+type watchedConn struct {
+	net.Conn
+	dropped *atomic.Int64
+	mu      sync.Mutex
+	last    time.Time // when something was read
+}
+
+func (c *watchedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.mu.Lock()
+		c.last = time.Now()
+		c.mu.Unlock()
+	}
+	return n, err
+}
+
+func (c *watchedConn) Close() error {
+	c.mu.Lock()
+	if !c.last.IsZero() && time.Since(c.last) >= 50*time.Millisecond {
+		c.dropped.Add(1)
+		c.last = time.Time{} // once
+	}
+	c.mu.Unlock()
+	return c.Conn.Close()
 }
 
 // TestGzip has every answer come as one would that a proxy has compressed, to
@@ -166,12 +210,11 @@ func holdUntil(n int) keystonetest.Fault {
 	}}
 }
 
-// TestReaders has more answers come at once than are read at a time: that must
-// hold no request up for ever.
-func TestReaders(t *testing.T) {
+// TestManyAnswers has many answers come at once.
+func TestManyAnswers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.opts.Concurrency = 4 * readers
+	w.opts.Concurrency = 12
 	var wanted Wanted
 	for n := range 40 {
 		p := w.AddProject(keystonetest.Project{Name: fmt.Sprintf("many-%d", n)})
@@ -182,17 +225,5 @@ func TestReaders(t *testing.T) {
 		if len(p.Instances) != 1 {
 			t.Errorf("project %s has %d instances", key, len(p.Instances))
 		}
-	}
-	// One whose time is up while it waits for its turn.
-	w.opts.RequestTimeout = 20 * time.Millisecond
-	c, err := newClient(w.credentials(), w.options())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range readers {
-		c.reading <- struct{}{}
-	}
-	if _, err := c.firstLogin(t.Context()); class(err) != "unavailable" {
-		t.Errorf("%s: %v", class(err), err)
 	}
 }

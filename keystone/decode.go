@@ -1,15 +1,13 @@
 package keystone
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"io"
-	"net/netip"
+	"reflect"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-
-	"nfs-exportd/exports"
 )
 
 // The decoders take no answer that is short of something. encoding/json would
@@ -19,9 +17,8 @@ import (
 // unmarshal takes exactly one JSON value.
 func unmarshal(body []byte, into any) error {
 	err := json.Unmarshal(body, into)
-	if odd, ok := errors.AsType[*json.SemanticError](err); ok && odd.JSONKind != 0 {
-		// Its own text tells of Go's types.
-		return fmt.Errorf("%s is %s, which does not belong there", place(odd.JSONPointer), kindName(odd.JSONKind))
+	if plainly := aboutKind(err); plainly != nil {
+		return plainly
 	}
 	if err != nil {
 		return fmt.Errorf("it is not the JSON that was expected: %w", err)
@@ -29,27 +26,20 @@ func unmarshal(body []byte, into any) error {
 	return nil
 }
 
-// place is how messages call a value in an answer.
-func place(pointer jsontext.Pointer) string {
-	if pointer == "" {
-		return "all of it"
+// aboutKind returns what to say instead of an error about a value of the wrong
+// kind, which tells of Go's types; nil for any other error.
+func aboutKind(err error) error {
+	odd, ok := errors.AsType[*json.SemanticError](err)
+	if !ok || odd.JSONKind == jsontext.KindInvalid || odd.GoType == nil {
+		return nil
 	}
-	return quote(string(pointer))
-}
-
-// kindName is how messages call a kind of JSON value.
-func kindName(kind jsontext.Kind) string {
-	switch kind {
-	case '{':
-		return "an object"
-	case '[':
-		return "a list"
-	case '"':
-		return "text"
-	case '0':
-		return "a number"
+	where := "all of it"
+	if odd.JSONPointer != "" {
+		where = quote(string(odd.JSONPointer))
 	}
-	return kind.String()
+	is := map[jsontext.Kind]string{'{': "an object", '[': "a list", '"': "text", '0': "a number"}
+	want := map[reflect.Kind]string{reflect.Struct: is['{'], reflect.Map: is['{'], reflect.Slice: is['['], reflect.String: is['"'], reflect.Int: is['0']}
+	return fmt.Errorf("%s is %s and not %s", where, cmp.Or(is[odd.JSONKind], odd.JSONKind.String()), cmp.Or(want[odd.GoType.Kind()], "what belongs there"))
 }
 
 // list is what Keystone puts around its lists.
@@ -176,247 +166,6 @@ func decodeProject(body []byte) (project, bool, error) {
 		return project{}, false, err
 	}
 	return answer.Project.project()
-}
-
-// serverPage is one page of Nova's list of servers.
-type serverPage struct {
-	servers []server
-	stubs   int  // what Nova shows of instances in a cell that is down
-	full    bool // there is a link to the next page
-}
-
-type server struct {
-	exports.Instance
-	projectID string // not in the summary view
-}
-
-// decodeServers reads GET /servers, and with detail GET /servers/detail. Token
-// by token it takes a third less time than by reflection, and a seventh of the
-// allocations (bench_test.go has both), and null is not taken for what is missing.
-func decodeServers(d *jsontext.Decoder, into *pack, region string, detail bool) (serverPage, error) {
-	into.reset()
-	p := serverParser{Decoder: d, pack: into, region: region, detail: detail}
-	var page serverPage
-	found := false
-	err := p.object(func(key []byte) error {
-		switch string(key) {
-		case `"servers"`:
-			found = true
-			return p.array(func() error { return p.server(&page) })
-		case `"servers_links"`:
-			return p.array(func() error { return p.link(&page) })
-		}
-		return p.SkipValue()
-	})
-	if err != nil {
-		return serverPage{}, err
-	}
-	if !found {
-		return serverPage{}, errors.New("it has no servers")
-	}
-	page.servers = into.servers()
-	return page, p.end()
-}
-
-type serverParser struct {
-	*jsontext.Decoder
-	*pack
-	region  string
-	detail  bool
-	scratch []byte
-}
-
-// object calls each with every key of an object, as it is written, quotes and
-// all. Each must read the value. A key that is written with an escape matches
-// none that is looked for: then one is missing.
-func (p *serverParser) object(each func(key []byte) error) error {
-	return p.between('{', '}', func() error {
-		key, err := p.ReadValue()
-		if err != nil {
-			return err
-		}
-		return each(key)
-	})
-}
-
-func (p *serverParser) array(each func() error) error { return p.between('[', ']', each) }
-
-func (p *serverParser) between(open, closed jsontext.Kind, each func() error) error {
-	if err := p.expect(open); err != nil {
-		return err
-	}
-	for p.PeekKind() != closed {
-		if p.PeekKind() == 0 {
-			_, err := p.ReadToken()
-			return err
-		}
-		if err := each(); err != nil {
-			return err
-		}
-	}
-	return p.expect(closed)
-}
-
-func (p *serverParser) expect(kind jsontext.Kind) error {
-	t, err := p.ReadToken()
-	if err != nil {
-		return err
-	}
-	if t.Kind() != kind {
-		return fmt.Errorf("%s is %s and not %s", place(p.StackPointer()), kindName(t.Kind()), kindName(kind))
-	}
-	return nil
-}
-
-// appendText reads a text and adds it to another.
-func (p *serverParser) appendText(to []byte) ([]byte, error) {
-	value, err := p.ReadValue()
-	if err != nil {
-		return to, err
-	}
-	if value.Kind() != '"' {
-		return to, fmt.Errorf("%s is %s and not text", place(p.StackPointer()), kindName(value.Kind()))
-	}
-	return jsontext.AppendUnquote(to, value)
-}
-
-// packText is text that goes into the pack.
-func (p *serverParser) packText() (s span, err error) {
-	s.from = len(p.pack.text)
-	p.pack.text, err = p.appendText(p.pack.text)
-	s.end = len(p.pack.text)
-	return s, err
-}
-
-// text is text that is good until the next is read.
-func (p *serverParser) text() (text []byte, err error) {
-	p.scratch, err = p.appendText(p.scratch[:0])
-	return p.scratch, err
-}
-
-// name is text of which there are few different ones.
-func (p *serverParser) name() (string, error) {
-	text, err := p.text()
-	if err != nil {
-		return "", err
-	}
-	return p.pack.name(text), nil
-}
-
-// end is after the one JSON value.
-func (p *serverParser) end() error {
-	if _, err := p.ReadToken(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more behind the JSON value")
-	}
-	return nil
-}
-
-func (p *serverParser) link(page *serverPage) error {
-	return p.object(func(key []byte) error {
-		if string(key) != `"rel"` {
-			return p.SkipValue() // where it leads to is not of interest
-		}
-		rel, err := p.text()
-		if string(rel) == "next" {
-			page.full = true
-		}
-		return err
-	})
-}
-
-func (p *serverParser) server(page *serverPage) error {
-	s := packed{region: p.region}
-	var hasName, hasAddresses bool
-	err := p.object(func(key []byte) (err error) {
-		switch string(key) {
-		case `"id"`:
-			s.id, err = p.packText()
-		case `"name"`:
-			hasName = true
-			s.name, err = p.packText()
-		case `"status"`:
-			s.status, err = p.name()
-		case `"tenant_id"`:
-			s.project, err = p.name()
-		case `"addresses"`:
-			hasAddresses = true
-			s.addresses, err = p.addresses()
-		default:
-			err = p.SkipValue()
-		}
-		return err
-	})
-	id := func() string { return quote(string(p.pack.text[s.id.from:s.id.end])) }
-	switch {
-	case err != nil:
-		return err
-	case s.id.from == s.id.end:
-		return errors.New("an instance has no id")
-	case s.status == "UNKNOWN" && !hasName && !hasAddresses:
-		page.stubs++
-	case !hasName:
-		return fmt.Errorf("instance %s has no name", id())
-	case p.detail && s.project == "":
-		return fmt.Errorf("instance %s has no tenant_id", id())
-	case p.detail && s.status == "":
-		return fmt.Errorf("instance %s has no status", id())
-	case p.detail && !hasAddresses:
-		return fmt.Errorf("instance %s has no addresses", id())
-	}
-	p.entries = append(p.entries, s)
-	return nil
-}
-
-func (p *serverParser) addresses() (all span, err error) {
-	all.from = len(p.pack.addresses)
-	err = p.between('{', '}', func() error {
-		network, err := p.name()
-		if err != nil {
-			return err
-		}
-		return p.array(func() error {
-			addr, err := p.address()
-			p.pack.addresses = append(p.pack.addresses, exports.Address{Network: network, Addr: addr})
-			return err
-		})
-	})
-	all.end = len(p.pack.addresses)
-	return all, err
-}
-
-func (p *serverParser) address() (addr netip.Addr, err error) {
-	version := byte(0)
-	err = p.object(func(key []byte) error {
-		switch string(key) {
-		case `"addr"`:
-			text, err := p.text()
-			if err != nil {
-				return err
-			}
-			addr, err = netip.ParseAddr(string(text))
-			if err != nil || addr.Zone() != "" {
-				return fmt.Errorf("%s is not an address", quote(string(text)))
-			}
-			addr = addr.Unmap()
-			return nil
-		case `"version"`:
-			value, err := p.ReadValue()
-			if string(value) == "4" || string(value) == "6" {
-				version = value[0]
-			}
-			return err
-		}
-		return p.SkipValue()
-	})
-	switch {
-	case err != nil:
-		return addr, err
-	case !addr.IsValid():
-		return addr, errors.New("an address has no addr")
-	case version == 0:
-		return addr, fmt.Errorf("address %s has no version 4 or 6", addr)
-	}
-	return addr, nil
 }
 
 // decodeServices reads GET /os-services and tells how many of the hosts are of

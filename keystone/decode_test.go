@@ -1,13 +1,12 @@
 package keystone
 
 import (
-	"bytes"
 	"fmt"
+	"io"
 	"net/netip"
 	"strings"
 	"testing"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
 
@@ -24,8 +23,11 @@ const (
 )
 
 func servers(body string, detail bool) (serverPage, error) {
-	return decodeServers(jsontext.NewDecoder(bytes.NewBufferString(body)), new(pack), "R", detail)
+	return decodeServers(bodyOf(strings.NewReader(body)), "R", detail)
 }
+
+// bodyOf is the body of an answer.
+func bodyOf(r io.Reader) *limitedBody { return &limitedBody{ReadCloser: io.NopCloser(r)} }
 
 func TestDecodeServers(t *testing.T) {
 	t.Parallel()

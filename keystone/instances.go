@@ -19,10 +19,11 @@ const (
 	// listings is how often a listing begins anew because the instance that the
 	// next page is asked for by was deleted meanwhile.
 	listings = 3
-	// few is how many projects are tried with a token for each of them first.
+	// maxPerProjectFirst is how many projects are tried with a token for each of
+	// them first.
 	// Where each fits on a page, that takes no more requests than to look for cells
 	// twice, and Nova does not list a whole region for it.
-	few = 2
+	maxPerProjectFirst = 2
 )
 
 // listInstances gives all instances of the projects, which are by id, in the
@@ -51,7 +52,7 @@ func (c *Client) listInstances(ctx context.Context, projects map[string]exports.
 	slices.SortFunc(served, func(a, b exports.Project) int { return cmp.Compare(a.ID, b.ID) })
 
 	var listed [][]exports.Instance
-	if c.opts.Listing == exports.ListingAuto && len(served) <= few && !c.creds.scope.system && !c.together {
+	if c.opts.Listing == exports.ListingAuto && len(served) <= maxPerProjectFirst && !c.creds.scope.system && !c.together {
 		// All projects at once, and check, go by this catalog. That it has a Nova is
 		// not to matter less the fewer projects are served.
 		for _, region := range regions {
@@ -260,7 +261,7 @@ func (n nova) probeServices(ctx context.Context, why string) error {
 				return err
 			}
 			x = a.Exchange
-			down, err = decodeServices(a.body.Bytes())
+			down, err = decodeServices(a.text)
 			return err
 		},
 	})
@@ -370,12 +371,14 @@ func (n nova) page(ctx context.Context, op, path string, detail bool, next strin
 		op:   op,
 		url:  n.url + path,
 		next: next,
+
+		stream: true,
 		use: func(a *answer) (err error) {
 			// An older Nova, or a proxy that drops the header, shows no stubs.
 			if err := sameMicroversion(a.header); err != nil {
 				return err
 			}
-			if page, err = decodeServers(a.json, a.pack, n.region, detail); err != nil {
+			if page, err = decodeServers(a.body, n.region, detail); err != nil {
 				return err
 			}
 			if page.stubs > 0 {

@@ -156,7 +156,7 @@ func (c *Client) authenticate(ctx context.Context, op, next string, options toke
 }
 
 func (c *Client) readToken(a *answer, asked tokens.AuthOptions, unscoped bool) (*token, error) {
-	t, err := decodeToken(a.body.Bytes(), asked, unscoped)
+	t, err := decodeToken(a.text, asked, unscoped)
 	if err != nil {
 		return nil, err
 	}

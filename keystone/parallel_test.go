@@ -66,13 +66,13 @@ func TestParallel(t *testing.T) {
 	})
 }
 
-func TestBounded(t *testing.T) {
+func TestLimitedBody(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		text string
 		want error
 	}{{"1234567", nil}, {"12345678", nil}, {"123456789", errTooLong}} {
-		got, err := io.ReadAll(&bounded{ReadCloser: io.NopCloser(strings.NewReader(test.text)), left: 8})
+		got, err := io.ReadAll(&limitedBody{ReadCloser: io.NopCloser(strings.NewReader(test.text)), limit: 8})
 		if !errors.Is(err, test.want) || !strings.HasPrefix(test.text, string(got)) {
 			t.Errorf("%q: %q, %v, want %v", test.text, got, err, test.want)
 		}

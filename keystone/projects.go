@@ -142,7 +142,7 @@ func (c *Client) oddList(err error, why string) error {
 
 // domainPage decodes projects, all of which must be of the domain.
 func (c *Client) domainPage(a *answer) (projectPage, error) {
-	page, err := decodeProjects(a.body.Bytes())
+	page, err := decodeProjects(a.text)
 	for _, p := range page.projects {
 		if p.domain != c.opts.Domain {
 			return page, fmt.Errorf("project %s is of domain %s", quote(p.id), quote(p.domain))
@@ -176,7 +176,7 @@ func (c *Client) addOwn(ctx context.Context, all *domainProjects) error {
 		op:  "list the projects that " + c.creds.User() + " has a role on",
 		url: c.creds.AuthURL + "/auth/projects",
 		use: func(a *answer) (err error) {
-			page, err = decodeProjects(a.body.Bytes())
+			page, err = decodeProjects(a.text)
 			return err
 		},
 	})
@@ -288,13 +288,13 @@ func (c *Client) askForID(ctx context.Context, id string) (exports.Project, erro
 		use: func(a *answer) error {
 			if a.Status == http.StatusNotFound {
 				// Any proxy can say 404. Keystone says what it could not find.
-				if !strings.Contains(cloudMessage(a.body.Bytes()), id) {
+				if !strings.Contains(cloudMessage(a.text), id) {
 					return errors.New("it is a 404, but not Keystone's for this project")
 				}
 				found = exports.Project{Sight: exports.Absent, Why: a.String()}
 				return nil
 			}
-			p, ok, err := decodeProject(a.body.Bytes())
+			p, ok, err := decodeProject(a.text)
 			switch {
 			case err != nil:
 				return err

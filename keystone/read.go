@@ -36,7 +36,7 @@ type Options struct {
 	Sleep  func(context.Context, time.Duration) error
 	Random func() float64
 
-	maxBody int64 // bytes of one answer, unpacked; 0 is 64 MiB
+	maxBody int64 // bytes of one answer but for a page of instances, unpacked; 0 is 64 MiB
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -66,14 +66,12 @@ func (o Options) withDefaults() (Options, error) {
 
 // Client is a conversation with one cloud.
 type Client struct {
-	creds   Credentials
-	opts    Options
-	http    http.Client
-	hosts   *hosts
-	asking  chan struct{} // has an element for each request under way
-	reading chan struct{} // and for each answer that is being read
-	buffers sync.Pool     // of *buffers
-	root    *session
+	creds  Credentials
+	opts   Options
+	http   http.Client
+	hosts  *hosts
+	asking chan struct{} // has an element for each request under way
+	root   *session
 	// together is that all projects were tried at once: later readings, of a few of
 	// them, begin with that too.
 	together bool
@@ -120,13 +118,10 @@ func newClient(creds Credentials, opts Options) (*Client, error) {
 		return nil, unusable(creds.Source, fmt.Errorf("the auth URL is not usable: %w", err), "")
 	}
 	c := &Client{
-		creds:   creds,
-		opts:    opts,
-		hosts:   &hosts{base: newTransport(config, opts), known: map[string]bool{}, maxBody: opts.maxBody},
-		asking:  make(chan struct{}, opts.Concurrency),
-		reading: make(chan struct{}, readers),
-		buffers: sync.Pool{New: func() any { return new(buffers) }},
-
+		creds:    creds,
+		opts:     opts,
+		hosts:    &hosts{base: newTransport(config, opts), known: map[string]bool{}, maxBody: opts.maxBody},
+		asking:   make(chan struct{}, opts.Concurrency),
 		shortest: math.MaxInt,
 	}
 	c.hosts.allow(auth)
@@ -181,7 +176,6 @@ func (c *Client) Instances(ctx context.Context, inventory exports.Inventory, reg
 		}
 	}
 	instances, err := c.listInstances(ctx, served, regions)
-	c.buffers = sync.Pool{New: c.buffers.New} // those that pages were read into are large
 	if err != nil {
 		return err
 	}

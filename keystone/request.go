@@ -14,7 +14,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gophercloud/gophercloud/v2"
 )
 
@@ -26,36 +25,20 @@ type call struct {
 	post    any   // the JSON body of a POST; nil is a GET
 	ok      []int // nil is 200 alone
 	next    string
+	stream  bool // use reads the body, of whatever size
 	// use takes the answer in. It may be called again if the request is sent
 	// again, and must not keep the answer. Its error makes the answer one that is
 	// not trusted, unless it is one of the package's errors already.
 	use func(*answer) error
 }
 
-// answer is a complete answer of a status that was expected.
+// answer is an answer of a status that was expected.
 type answer struct {
 	Exchange
 	header http.Header
-	body   *bytes.Buffer
-	json   *jsontext.Decoder // at the beginning of body
-	pack   *pack
+	text   []byte       // all of the body, unless the call is for a stream
+	body   *limitedBody // for a stream
 }
-
-// buffers are what one answer at a time is read into, again and again.
-type buffers struct {
-	body bytes.Buffer
-	json jsontext.Decoder
-	pack pack
-}
-
-const (
-	// readers is how many answers are read and decoded at a time, however many
-	// are waited for: each can be a page of some MB, and a machine does not read
-	// faster for more of them.
-	readers = 3
-	// maxExpected is how much room is made for a body before it comes.
-	maxExpected = 4 << 20
-)
 
 // send makes the request, more than once where that may help.
 func (c *Client) send(ctx context.Context, r call) error {
@@ -100,29 +83,27 @@ func (c *Client) once(ctx context.Context, r call) error {
 	if kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return &UntrustedError{x, fmt.Errorf("the answer is %s and not JSON", quote(response.Header.Get("Content-Type"))), notTheAPI}
 	}
-	select {
-	case c.reading <- struct{}{}:
-	case <-limited.Done():
-		return c.broken(ctx, x, limited.Err())
+	body := response.Body.(*limitedBody)
+	a := &answer{Exchange: x, header: response.Header, body: body}
+	if !r.stream {
+		a.text, err = io.ReadAll(body)
 	}
-	defer func() { <-c.reading }()
-	b := c.buffers.Get().(*buffers)
-	defer c.buffers.Put(b)
-	b.body.Reset()
-	if length := response.ContentLength; length > 0 {
-		b.body.Grow(int(min(length, maxExpected)) + bytes.MinRead)
+	switch {
+	case err != nil:
+	case !r.stream && len(bytes.TrimSpace(a.text)) == 0:
+		err = io.EOF
+	default:
+		err = r.use(a)
 	}
-	if _, err := b.body.ReadFrom(response.Body); err != nil {
-		return c.broken(ctx, x, err)
+	if body.err != nil {
+		return c.broken(ctx, x, body.err)
 	}
 	c.opts.Log.DebugContext(ctx, "answer", "method", x.Method, "url", x.URL, "status", x.Status,
-		"request_id", x.RequestID, "bytes", b.body.Len(), "took", c.opts.Now().Sub(begin))
-	b.json.Reset(&b.body)
-	if len(bytes.TrimSpace(b.body.Bytes())) == 0 {
+		"request_id", x.RequestID, "bytes", body.read, "took", c.opts.Now().Sub(begin))
+	switch {
+	case errors.Is(err, io.EOF):
 		return &UntrustedError{x, errors.New("the answer is empty"), brokenCloud}
-	}
-	err = r.use(&answer{Exchange: x, header: response.Header, body: &b.body, json: &b.json, pack: &b.pack})
-	if err != nil && !isTyped(err) {
+	case err != nil && !isTyped(err):
 		return &UntrustedError{x, fmt.Errorf("the answer cannot be trusted: %s", plain(err.Error())), brokenCloud}
 	}
 	return err

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// maxBody is for one answer, unpacked. A page of Nova's usual 1000 instances
-	// is some 2.5 MB, a log-in with a large catalog some 100 kB.
+	// maxBody is for one answer, unpacked, but for a page of instances. A list of
+	// 5,000 projects is some 1.4 MB, a log-in with a large catalog some 100 kB.
 	maxBody = 64 << 20
 	// maxErrorBody is for an answer of which only a message is wanted.
 	maxErrorBody = 64 << 10
@@ -84,30 +84,31 @@ func (h *hosts) RoundTrip(r *http.Request) (*http.Response, error) {
 	if response.StatusCode/100 == 2 {
 		limit = h.maxBody
 	}
-	response.Body = &bounded{ReadCloser: response.Body, left: limit}
+	response.Body = &limitedBody{ReadCloser: response.Body, limit: limit}
 	return response, nil
 }
 
-// bounded gives errTooLong where [io.LimitReader] would pretend that the body
-// ends.
-type bounded struct {
+// limitedBody gives errTooLong where [io.LimitReader] would pretend that the body
+// ends. It keeps the error that ended it, which a decoder may give other words.
+type limitedBody struct {
 	io.ReadCloser
-	left int64
+	read, limit int64 // in bytes
+	err         error // but not that of the end
 }
 
-func (b *bounded) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		// One byte more, or the end?
-		if n, err := b.ReadCloser.Read(p[:min(1, len(p))]); n == 0 {
-			return 0, err
-		}
-		return 0, errTooLong
+func (b *limitedBody) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
 	}
-	if int64(len(p)) > b.left {
-		p = p[:b.left]
+	left := b.limit - b.read
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), max(left, 1))])
+	if left <= 0 && n > 0 { // what was one byte more, and not the end
+		n, err = 0, errTooLong
 	}
-	n, err := b.ReadCloser.Read(p)
-	b.left -= int64(n)
+	b.read += int64(n)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.err = err
+	}
 	return n, err
 }
 

@@ -14,8 +14,10 @@ import (
 	"log"
 	"math/big"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -32,8 +34,9 @@ type Server struct {
 	URL string // without a final slash
 	// CAPEM is the certificate authority of a server with TLS. To a client that
 	// does not load it, the server's is an unknown one.
-	CAPEM  []byte
-	server *httptest.Server
+	CAPEM       []byte
+	server      *httptest.Server
+	connections *connections
 }
 
 // Flaw is what is wrong with the certificate of a server.
@@ -78,10 +81,13 @@ func startTLS(tb TB, http2 bool, flaws []Flaw) *Server {
 func start(tb TB, how func(unstarted *httptest.Server)) *Server {
 	c := New()
 	server := httptest.NewUnstartedServer(c)
+	s := &Server{Cloud: c, server: server, connections: &connections{open: map[net.Conn]bool{}}}
+	s.connections.changed.L = &s.connections.mu
 	server.Config.ErrorLog = log.New(withoutHandshakes{os.Stderr}, "", 0)
+	server.Config.ConnState = s.connections.change
 	how(server)
-	c.Configure(func(set *Settings) { set.BaseURL = server.URL })
-	s := &Server{Cloud: c, server: server, URL: server.URL}
+	s.URL = server.URL
+	c.Configure(func(set *Settings) { set.BaseURL = s.URL })
 	tb.Cleanup(s.Close)
 	return s
 }
@@ -97,9 +103,51 @@ func (s *Server) Close() {
 	s.server.Close()
 }
 
-// Disconnect ends all connections, so that a request which a client gave up does
-// not come late and gets counted as one of the next client.
-func (s *Server) Disconnect() { s.server.CloseClientConnections() }
+// Disconnect ends all connections and waits for what is answered on them, so that
+// a request which a client gave up is not counted as one of the next client. No
+// client may have requests under way.
+func (s *Server) Disconnect() {
+	// Connections are accepted in their order: after this one none is still to come.
+	last, err := net.Dial("tcp", s.server.Listener.Addr().String())
+	if err != nil {
+		return // the server is closed
+	}
+	defer func() { _ = last.Close() }() // nothing was written
+	s.connections.wait(func(c *connections) bool { return c.last == last.LocalAddr().String() })
+	s.server.CloseClientConnections()
+	s.connections.wait(func(c *connections) bool { return len(c.open) == 0 })
+}
+
+// connections are those of a server on which a request may be answered.
+type connections struct {
+	mu      sync.Mutex
+	changed sync.Cond
+	open    map[net.Conn]bool
+	last    string // the client's address on the one that was accepted last
+}
+
+// change is as in [http.Server.ConnState].
+func (c *connections) change(conn net.Conn, state http.ConnState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		c.open[conn], c.last = true, conn.RemoteAddr().String()
+	case http.StateClosed, http.StateHijacked:
+		delete(c.open, conn)
+	default:
+		return
+	}
+	c.changed.Broadcast()
+}
+
+func (c *connections) wait(until func(*connections) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !until(c) {
+		c.changed.Wait()
+	}
+}
 
 // withoutHandshakes leaves out of the server's log that a client did not like
 // its certificate: tests make that happen on purpose.
