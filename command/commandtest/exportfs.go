@@ -37,7 +37,9 @@ func fakeExportfs(home string, args []string) int {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Fprintln(log, strings.Join(args, " "))
+	if _, err := fmt.Fprintln(log, strings.Join(args, " ")); err != nil {
+		panic(err)
+	}
 	switch mode {
 	case "waits":
 		for {

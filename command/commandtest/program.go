@@ -71,7 +71,7 @@ func Lookup(_ context.Context, network, host string) ([]netip.Addr, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }() // the write tells
 		if _, err := fmt.Fprintln(f, network, host); err != nil {
 			return nil, err
 		}
