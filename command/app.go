@@ -15,7 +15,6 @@ import (
 	"net/netip"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -133,7 +132,14 @@ func (j job) warn(warnings ...string) {
 // commands describes the command line.
 func (a App) commands(progress *progress) *cli.App {
 	usage := func(_ *cli.Context, err error, _ bool) error { return &usageError{err} }
-	command := func(c cli.Command) *cli.Command {
+	commands := []*cli.Command{
+		planCommand(a.action(toPlan, progress, plan)),
+		applyCommand(a.action(toApply, progress, apply)),
+		checkCommand(a.action(toCheck, progress, check)),
+		explainCommand(a.action(toExplain, progress, explain)),
+		completionCommand(a.completion),
+	}
+	for _, c := range commands {
 		c.OnUsageError = usage
 		c.HideHelpCommand = true
 		c.UsageText = strings.TrimSpace("nfs-exportd " + c.Name + " " + c.ArgsUsage)
@@ -141,7 +147,6 @@ func (a App) commands(progress *progress) *cli.App {
 			c.UsageText += " [flags]"
 			c.Description = statusHelp
 		}
-		return &c
 	}
 	return &cli.App{
 		Name:            "nfs-exportd",
@@ -160,48 +165,7 @@ func (a App) commands(progress *progress) *cli.App {
 			}
 			return &usageError{errors.New("a command is missing: plan, apply, check or explain")}
 		},
-		Commands: []*cli.Command{
-			command(cli.Command{
-				Name:  "plan",
-				Usage: "show what apply would change, and write nothing",
-				Flags: slices.Concat(commonFlags(), []cli.Flag{
-					&cli.BoolFlag{Name: flagDetailed, Usage: "exit with 2 if there are changes", EnvVars: env(flagDetailed)},
-					formatFlag(),
-					&cli.StringFlag{Name: flagColor, Usage: "auto, always or never", Value: "auto", EnvVars: env(flagColor)},
-				}),
-				Action: a.action(toPlan, progress, plan),
-			}),
-			command(cli.Command{
-				Name:  "apply",
-				Usage: "bring the exports file and the active exports up to date",
-				Flags: slices.Concat(commonFlags(), []cli.Flag{
-					&cli.StringFlag{Name: flagApprove, Usage: "carry out the plan with this `PLAN-ID` although it was refused", EnvVars: env(flagApprove)},
-					&cli.BoolFlag{Name: flagNoReload, Usage: "write the file only, do not run exportfs", EnvVars: env(flagNoReload)},
-					&cli.DurationFlag{Name: flagLockTimeout, Usage: "how long to wait for another run", EnvVars: env(flagLockTimeout)},
-					&cli.StringFlag{Name: flagMetricsFile, TakesFile: true, Usage: "write metrics of the run to `FILE`, for the textfile collector of node_exporter", EnvVars: env(flagMetricsFile)},
-				}),
-				Action: a.action(toApply, progress, apply),
-			}),
-			command(cli.Command{
-				Name:   "check",
-				Usage:  "go through all that a run depends on, step by step",
-				Flags:  slices.Concat(commonFlags(), []cli.Flag{formatFlag()}),
-				Action: a.action(toCheck, progress, check),
-			}),
-			command(cli.Command{
-				Name:      "explain",
-				Usage:     "tell everything that is known about one address",
-				ArgsUsage: "ADDRESS",
-				Flags:     commonFlags(),
-				Action:    a.action(toExplain, progress, explain),
-			}),
-			command(cli.Command{
-				Name:      commandCompletion,
-				Usage:     "print what makes a shell complete the command line",
-				ArgsUsage: "bash|zsh|fish",
-				Action:    a.completion,
-			}),
-		},
+		Commands: commands,
 	}
 }
 

@@ -3,9 +3,24 @@ package command
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 )
+
+func applyCommand(action cli.ActionFunc) *cli.Command {
+	return &cli.Command{
+		Name:  "apply",
+		Usage: "bring the exports file and the active exports up to date",
+		Flags: slices.Concat(commonFlags(), []cli.Flag{
+			&cli.StringFlag{Name: flagApprove, Usage: "carry out the plan with this `PLAN-ID` although it was refused", EnvVars: env(flagApprove)},
+			&cli.BoolFlag{Name: flagNoReload, Usage: "write the file only, do not run exportfs", EnvVars: env(flagNoReload)},
+			&cli.DurationFlag{Name: flagLockTimeout, Usage: "how long to wait for another run", EnvVars: env(flagLockTimeout)},
+			&cli.StringFlag{Name: flagMetricsFile, TakesFile: true, Usage: "write metrics of the run to `FILE`, for the textfile collector of node_exporter", EnvVars: env(flagMetricsFile)},
+		}),
+		Action: action,
+	}
+}
 
 // apply brings the exports file and the active exports up to date.
 func apply(ctx context.Context, _ *cli.Context, j job) error {

@@ -9,6 +9,15 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
+func checkCommand(action cli.ActionFunc) *cli.Command {
+	return &cli.Command{
+		Name:   "check",
+		Usage:  "go through all that a run depends on, step by step",
+		Flags:  append(commonFlags(), formatFlag()),
+		Action: action,
+	}
+}
+
 // checkError is the first step that failed.
 type checkError struct {
 	step string

@@ -89,7 +89,7 @@ func sameCompletion(t *testing.T, want, got map[string][]string) {
 func TestCompletionBash(t *testing.T) {
 	want := map[string][]string{"": append(commandNames(commandLine().Commands), "--help", "--version")}
 	for _, command := range commandLine().Commands {
-		if command.Name == commandCompletion {
+		if command.Name == "completion" {
 			want[command.Name] = strings.Fields(shellNames)
 		}
 		for _, f := range completedFlags(command) {
@@ -161,7 +161,7 @@ func TestCompletionZsh(t *testing.T) {
 		}
 		if command.ArgsUsage != "" {
 			words := ""
-			if command.Name == commandCompletion {
+			if command.Name == "completion" {
 				words = shellNames
 			}
 			want[command.Name] = append(want[command.Name], fmt.Sprintf("1:%s:(%s)", quote(command.ArgsUsage), words))
@@ -193,7 +193,7 @@ func TestCompletionFish(t *testing.T) {
 	want := map[string][]string{"": {"-l version -d 'show the version'"}}
 	for _, command := range commandLine().Commands {
 		want[""] = append(want[""], "-a "+command.Name+" -d "+quote(command.Usage))
-		if command.Name == commandCompletion {
+		if command.Name == "completion" {
 			want[command.Name] = []string{"-a " + quote(shellNames)}
 		}
 		for _, f := range completedFlags(command) {

@@ -18,6 +18,16 @@ import (
 	"nfs-exportd/render/exportfs"
 )
 
+func explainCommand(action cli.ActionFunc) *cli.Command {
+	return &cli.Command{
+		Name:      "explain",
+		Usage:     "tell everything that is known about one address",
+		ArgsUsage: "ADDRESS",
+		Flags:     commonFlags(),
+		Action:    action,
+	}
+}
+
 // explanation is all that is known of one address. What this server has is known
 // even where the cloud does not answer.
 type explanation struct {

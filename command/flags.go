@@ -39,8 +39,6 @@ const (
 	flagMetricsFile = "metrics-file"
 	envPrefix       = "NFS_EXPORTD_"
 
-	commandCompletion = "completion"
-
 	defaultCredsFile = "/etc/novaobserver.yaml"
 )
 

@@ -3,9 +3,23 @@ package command
 import (
 	"context"
 	"io"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 )
+
+func planCommand(action cli.ActionFunc) *cli.Command {
+	return &cli.Command{
+		Name:  "plan",
+		Usage: "show what apply would change, and write nothing",
+		Flags: slices.Concat(commonFlags(), []cli.Flag{
+			&cli.BoolFlag{Name: flagDetailed, Usage: "exit with 2 if there are changes", EnvVars: env(flagDetailed)},
+			formatFlag(),
+			&cli.StringFlag{Name: flagColor, Usage: "auto, always or never", Value: "auto", EnvVars: env(flagColor)},
+		}),
+		Action: action,
+	}
+}
 
 // plan shows what apply would change, and writes nothing.
 func plan(ctx context.Context, c *cli.Context, j job) error {
