@@ -64,7 +64,7 @@ func exitStatus(ctx context.Context, err error) int {
 		{is[*usageError], ExitUsage},
 
 		{is[*exports.ClaimedTwiceError], ExitRefused},
-		{is[*refusedError], ExitRefused},
+		{is[*approvalError], ExitRefused},
 
 		{is[*keystone.UnavailableError], ExitUnavailable},
 

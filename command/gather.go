@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -18,9 +17,6 @@ import (
 	"nfs-exportd/exports"
 	"nfs-exportd/exports/config"
 	"nfs-exportd/keystone"
-	"nfs-exportd/render"
-	"nfs-exportd/render/exportfs"
-	"nfs-exportd/render/install"
 )
 
 // situation is what a run finds out before it asks the cloud.
@@ -208,122 +204,4 @@ func maintenanceOf(creds keystone.Credentials) (exports.Maintenance, error) {
 		return m, &configError{creds.Source, err}
 	}
 	return m, nil
-}
-
-// files are the exports files as a run finds them.
-type files struct {
-	path    string // of ours
-	old     install.Snapshot
-	parsed  render.Parsed
-	adopted []install.Adopted
-	foreign []render.Foreign
-	today   exports.Set // ours and those that are adopted
-}
-
-// lock takes the lock of the exports file, for apply alone, and gives a function that
-// releases it.
-func (j job) lock(ctx context.Context) (unlock func()) {
-	if j.purpose != toApply {
-		return func() {}
-	}
-	release, ok := step(j.steps, "lock", true, func() (func() error, string, error) {
-		release, err := install.File{Path: j.flags.exportsFile}.Lock(ctx, j.flags.lockTimeout)
-		return release, "", err
-	})
-	return func() {
-		if !ok {
-			return
-		}
-		if err := release(); err != nil {
-			j.log.Warn("release the lock", "err", err)
-		}
-	}
-}
-
-// readFiles reads what is exported today: our file, those to adopt, and those of
-// others.
-func (j job) readFiles() *files {
-	f, _ := step(j.steps, "exports file", true, func() (*files, string, error) {
-		f, err := readFiles(j.flags)
-		if err != nil {
-			return nil, "", err
-		}
-		switch {
-		case !f.old.Exists:
-			return f, f.path + " is not there yet", nil
-		case len(f.parsed.Unread) > 0:
-			first := f.parsed.Unread[0]
-			return f, "", concern(fmt.Sprintf("%s: %d lines are not understood, the first is line %d (%s): apply will want its plan approved",
-				f.path, len(f.parsed.Unread), first.Number, first.Problem))
-		case f.parsed.Edited:
-			return f, "", concern(f.path + " was changed by somebody else than nfs-exportd: apply will want its plan approved")
-		}
-		return f, fmt.Sprintf("%s: %s", f.path, count(f.today.Len(), "grant")), nil
-	})
-	return f
-}
-
-// filesDuringHold is what is exported today, for the JSON of a plan that is held. It
-// does not matter then what cannot be read.
-func (j job) filesDuringHold() *files {
-	f, err := readFiles(j.flags)
-	if err != nil {
-		j.log.Debug("held, so that it does not matter what cannot be read", "err", err)
-		return &files{path: j.flags.exportsFile}
-	}
-	return f
-}
-
-func readFiles(flags flags) (*files, error) {
-	old, err := (install.File{Path: flags.exportsFile}).Load()
-	if err != nil {
-		return nil, err
-	}
-	f := &files{path: flags.exportsFile, old: old, parsed: render.Parse(old.Text)}
-	f.today = f.parsed.Set
-	if f.adopted, err = readAdopted(flags.adopt); err != nil {
-		return nil, err
-	}
-	if len(f.adopted) > 0 {
-		today := slices.Clip(f.today.Grants())
-		for _, adopted := range f.adopted {
-			today = append(today, adopted.Grants...)
-		}
-		f.today = exports.NewSet(today)
-	}
-	if f.foreign, err = f.readForeign(); err != nil {
-		return nil, err
-	}
-	return f, nil
-}
-
-// readAdopted reads the files to adopt, each once.
-func readAdopted(paths []string) ([]install.Adopted, error) {
-	var all []install.Adopted
-	given := map[string]bool{} // absolute paths
-	for _, path := range paths {
-		if whole, err := filepath.Abs(path); err == nil {
-			if given[whole] {
-				continue
-			}
-			given[whole] = true
-		}
-		adopted, err := install.ReadAdopted(path)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, adopted)
-	}
-	return all, nil
-}
-
-// readForeign reads the exports files of others as they are now. exportfs reads
-// /etc/exports before the files of /etc/exports.d.
-func (f *files) readForeign() ([]render.Foreign, error) {
-	var adopted []string
-	for _, a := range f.adopted {
-		adopted = append(adopted, a.Path)
-	}
-	etcExports := filepath.Join(filepath.Dir(filepath.Dir(f.path)), "exports")
-	return exportfs.ReadForeign(etcExports, f.path, adopted)
 }

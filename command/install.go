@@ -9,13 +9,13 @@ import (
 	"nfs-exportd/render/install"
 )
 
-// refusedError is a plan that nobody has approved.
-type refusedError struct {
+// approvalError is a plan that nobody has approved.
+type approvalError struct {
 	why  string
 	next string
 }
 
-func (e *refusedError) Error() string {
+func (e *approvalError) Error() string {
 	return fmt.Sprintf("refused: %s; nothing was changed\n  next: %s", e.why, e.next)
 }
 
@@ -47,22 +47,22 @@ func (r result) refused() string {
 
 // approve fails for a plan that needs approval and does not have it.
 func (j job) approve(r result) {
-	look(j.steps, "approval", r.written, func() (string, error) {
+	look(j.steps, "approval", r.rendered, func() (string, error) {
 		command, refused := j.flags.approveCommand+" --"+flagApprove+" "+r.candidate.id, r.refused()
 		switch approved := j.flags.approve; {
 		case !r.candidate.rewrites, approved == r.candidate.id:
 			return "not needed", nil
 		case approved != "":
-			return "", &refusedError{
+			return "", &approvalError{
 				why:  fmt.Sprintf("plan %q was approved, but by now the plan is %s", approved, r.candidate.id),
 				next: "read the new plan; if it is right, run: " + command,
 			}
 		case refused == "":
 			return "not needed", nil
 		case j.purpose == toCheck:
-			return "", &refusedError{why: refused, next: "run plan, read it, and if it is right, approve it"}
+			return "", &approvalError{why: refused, next: "run plan, read it, and if it is right, approve it"}
 		}
-		return "", &refusedError{why: refused, next: "read the plan; if it is right, run: " + command}
+		return "", &approvalError{why: refused, next: "read the plan; if it is right, run: " + command}
 	})
 }
 
@@ -88,7 +88,7 @@ func (j job) install(ctx context.Context, r result) (installed bool) {
 			return "", nil
 		}
 		done, err := install.Run(ctx, install.Job{
-			File: file, Old: r.files.old, Text: r.candidate.text, Want: r.plan.Desired, Proven: r.tested.proof,
+			File: file, Old: r.files.old, Text: r.candidate.text, Want: r.plan.Desired, Proven: r.tested.proven,
 			Foreign: r.files.foreign, Adopt: r.files.adopted,
 			Exportfs: j.exportfs(),
 		})

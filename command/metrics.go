@@ -133,7 +133,7 @@ func (m *metrics) note(r result, err error) {
 	case r.files != nil:
 		m.read, m.grants = true, r.files.today.Len()
 	}
-	if is[*refusedError](err) {
+	if is[*approvalError](err) {
 		m.refused = len(r.plan.Removed)
 	}
 	if r.installed {

@@ -40,7 +40,7 @@ type result struct {
 	plan      exports.Plan
 	decided   bool // there is a plan
 	candidate candidate
-	written   bool // there is a candidate
+	rendered  bool // there is a candidate
 	tested    tested
 	installed bool
 }
@@ -71,7 +71,7 @@ func (j job) run(ctx context.Context, show func(result) error) (r result, err er
 		return r, j.steps.err
 	}
 
-	r.candidate, r.written = j.write(r.files, r.plan, r.decided)
+	r.candidate, r.rendered = j.render(r.files, r.plan, r.decided)
 	r.tested = j.testRun(ctx, r, reads)
 	if j.steps.err == nil && show != nil {
 		if err := show(r); err != nil {

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -15,51 +14,9 @@ import (
 	"nfs-exportd/render/sandbox"
 )
 
-// candidate is the exports file as the plan wants it. It is not on the disk yet.
-type candidate struct {
-	text      []byte
-	id        string // of the plan
-	rewrites  bool   // the exports file or an adopted one changes
-	conflicts []render.Conflict
-}
-
-// write makes the text of the desired grants.
-func (j job) write(f *files, plan exports.Plan, decided bool) (c candidate, written bool) {
-	return step(j.steps, "new exports file", decided, func() (candidate, string, error) {
-		text, err := render.Marshal(plan.Desired)
-		if err != nil {
-			return c, "", err
-		}
-		c = candidate{
-			text:      text,
-			id:        render.PlanID(f.before(), text),
-			rewrites:  !bytes.Equal(f.old.Text, text) || !f.old.Exists || len(f.adopted) > 0,
-			conflicts: render.Conflicts(plan.Desired, f.foreign),
-		}
-		says := "as it is"
-		if c.rewrites {
-			says = fmt.Sprintf("%s, plan %s", count(plan.Desired.Len(), "grant"), c.id)
-		}
-		return c, says, nil
-	})
-}
-
-// before is all that the plan starts from: the text of the exports file, and the
-// grants of adopted files.
-func (f *files) before() []byte {
-	text := bytes.Clone(f.old.Text)
-	for _, file := range f.adopted {
-		text = fmt.Appendf(text, "adopted %q\n", file.Path)
-		for _, g := range file.Grants {
-			text = fmt.Appendf(text, "%q %q %q\n", g.Path, g.Client.String(), g.Options)
-		}
-	}
-	return text
-}
-
 // tested is what exportfs makes of the candidate, and what there is to do.
 type tested struct {
-	proof *render.Proven // nil: it was not tried
+	proven *render.Proven // nil: there was no test run
 	// table tells how the active table compares with the candidate; nil if nobody
 	// looked.
 	table *render.Agreement
@@ -69,20 +26,20 @@ type tested struct {
 // already, or may be so. After a test run all that can be left open is what host names
 // stand for, which another run of exportfs would not tell either.
 func (t tested) reloads() bool {
-	return t.table != nil && (t.table.Answer == render.Disagrees || t.table.Answer == render.CannotTell && t.proof == nil)
+	return t.table != nil && (t.table.Answer == render.Disagrees || t.table.Answer == render.CannotTell && t.proven == nil)
 }
 
 // testRun looks at the directories that are to be exported, and has exportfs read the
 // candidate in a sandbox; reads says that it reads today's files.
 func (j job) testRun(ctx context.Context, r result, reads bool) tested {
 	if j.purpose != toCheck {
-		reads = look(j.steps, "directories", r.written, func() (string, error) {
+		reads = look(j.steps, "directories", r.rendered, func() (string, error) {
 			odd, fatal := checkPaths(pathsOf(r.plan.Desired))
 			j.warn(odd...)
 			return "", fatal
 		})
 	}
-	t, ok := step(j.steps, "test run", r.written && reads, func() (tested, string, error) {
+	t, ok := step(j.steps, "test run", r.rendered && reads, func() (tested, string, error) {
 		return j.try(ctx, r.files, r.plan.Desired, r.candidate)
 	})
 	if ok && (r.candidate.rewrites || t.reloads()) {
@@ -118,7 +75,7 @@ func (j job) try(ctx context.Context, f *files, desired exports.Set, c candidate
 	case j.flags.noPreflight:
 		return t, "not tried, as --" + flagNoPreflight + " says", nil
 	}
-	proof, err := j.sandbox().Try(ctx, c.text, desired, f.foreign)
+	proven, err := j.sandbox().Try(ctx, c.text, desired, f.foreign)
 	if errors.Is(err, sandbox.ErrNoNamespaces) {
 		warning := fmt.Sprintf("%s; going on without proof that exportfs will read the new file as it is meant", err)
 		j.warn(warning)
@@ -127,10 +84,10 @@ func (j job) try(ctx context.Context, f *files, desired exports.Set, c candidate
 	if err != nil {
 		return t, "", err
 	}
-	t.proof = &proof
+	t.proven = &proven
 	j.log.Debug("exportfs reads the new file as it is meant", "sandbox", "namespaces of its own")
 	if t.table != nil && table != nil {
-		t.table = j.withKernel(table.Matches(proof, f.foreign))
+		t.table = j.withKernel(table.Matches(proven, f.foreign))
 	}
 	return t, "exportfs reads the new file as it is meant", nil
 }
