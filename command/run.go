@@ -45,11 +45,11 @@ type result struct {
 	installed bool
 }
 
-// run goes through a run, step by step, whatever it is for. Each step takes values of
-// the steps before it and gives one that no later step changes. A step that fails
-// stops plan and apply, while check and explain go on with all that does not need it.
-// show prints the plan, before somebody has to approve it; check and explain have none. Nothing is written but
-// by install, for apply. The error is that of the first step that failed, or of show.
+// run makes a run, step by step, for every command. Each step takes values of the steps
+// before it and gives one that no later step changes. A step that fails stops plan and
+// apply; check and explain go on with all that does not need it. show prints the plan
+// before it needs approval; check and explain pass nil. Only install writes, and only
+// for apply. The error is that of the first step that failed, or of show.
 func (j job) run(ctx context.Context, show func(result) error) (r result, err error) {
 	r.situation = j.gather(ctx)
 	if r.held != nil && !j.steps.goOn {

@@ -1,7 +1,5 @@
 package command
 
-import "errors"
-
 // steps is told of each step of a run as it is made. A step that fails stops those
 // after it, unless the run goes on: then only those that need its value.
 type steps struct {
@@ -37,21 +35,23 @@ type concern string
 
 func (c concern) Error() string { return string(c) }
 
-// step makes a step of a run if what it needs is there. It gives the step's value,
-// and whether there is one. What the step says is for check.
+// step makes a step of a run if what it needs is there (ready). It gives the step's
+// value, and whether there is one; a step that fails has none. What the step says is
+// for check.
 func step[T any](s *steps, name string, ready bool, do func() (T, string, error)) (value T, ok bool) {
 	f := finding{Step: name, State: stateNotReached}
 	if ready && (s.goOn || s.err == nil) {
 		s.begin(name)
 		value, f.Says, f.err = do()
-		if c, odd := errors.AsType[concern](f.err); odd {
+		switch c, odd := f.err.(concern); {
+		case odd:
 			f.State, f.Says, ok = stateWarning, string(c), true
-		} else if f.err != nil {
-			f.State, f.Says = stateFailed, f.err.Error()
+		case f.err != nil:
+			f.State, f.Says, value = stateFailed, f.err.Error(), *new(T)
 			if s.err == nil {
 				s.failed, s.err = name, f.err
 			}
-		} else {
+		default:
 			f.State, ok = stateOK, true
 		}
 	}
