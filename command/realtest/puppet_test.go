@@ -318,7 +318,7 @@ instances:
 mkdir -p /srv/home "$1/bin" /etc/systemd/system
 mount -t tmpfs tmpfs /usr/local/bin
 cp "$2" /usr/local/bin/nfs-exportd
-cp dist/systemd/nfs-exportd* /etc/systemd/system/
+cp ../../dist/systemd/nfs-exportd* /etc/systemd/system/
 echo systemd >"$1/comm"
 mount --bind "$1/comm" /proc/1/comm
 cat >"$1/bin/systemctl" <<'END'

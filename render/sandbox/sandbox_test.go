@@ -30,8 +30,8 @@ func newSandbox(t *testing.T, exportfs string) Sandbox {
 	return Sandbox{Self: "nfs-exportd", Exportfs: rendertest.Script(t, exportfs), Own: "/etc/exports.d/nfs.exports", Timeout: time.Minute}
 }
 
-// needSandbox ends the test where there are no namespaces, unless this is a run
-// that must have them.
+// needSandbox skips a test on a machine without namespaces. CI and the tests against
+// the real exportfs must have them.
 func needSandbox(t *testing.T, err error) {
 	t.Helper()
 	if errors.Is(err, ErrNoNamespaces) && !mustHaveNamespaces && os.Getenv("CI") == "" {
