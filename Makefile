@@ -64,6 +64,8 @@ lint:
 	sh man/lint.sh
 	$(GO) run $(DEPGUARD) ./...
 	! grep -nE '\b(time\.(Now|Since|Until|Sleep|After|Tick|New)|fmt\.(Print|Scan))' $$(ls exports/*.go | grep -v _test.go)
+	! git grep -nE '^func init\(' -- '*.go'
+	! git grep -nE '\b(os\.Exit|log\.(Fatal|Panic))' -- '*.go' ':!main.go' ':!*_test.go' ':!command/commandtest' ':!testdata' ':!keystone/keystonetest/testcloud'
 
 # Every fuzz target for $(FUZZTIME), and a year of runs every five minutes; the
 # first that fails ends it. Hardly anything is minimized, as that takes its time

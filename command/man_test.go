@@ -195,7 +195,7 @@ func environmentRead(t *testing.T) []string {
 	readers := []string{"getenv", "Getenv", "LookupEnv", "get", "either"}
 	variable := regexp.MustCompile(`^"([A-Z][A-Z0-9_]*)"$`)
 	var names []string
-	for _, node := range sources(t, ".", "../exports", "../keystone", "../render") {
+	for _, node := range sources(t, ".", "../exports", "../exports/config", "../yamlfile", "../keystone", "../render", "../render/disk", "../render/exportfs", "../render/sandbox", "../render/install") {
 		switch node := node.(type) {
 		case *ast.CallExpr:
 			name, _ := node.Fun.(*ast.Ident)
