@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -57,9 +56,10 @@ func (j job) gather(ctx context.Context) (s situation) {
 		if err != nil {
 			return nil, "", err
 		}
-		s.held = j.hold(config.Maintenance, j.flags.config)
+		hold, odd := j.maintenance(config.Maintenance, j.flags.config)
+		s.held = hold
 		found := fmt.Sprintf("%s: %s, %s", j.flags.config, count(len(config.Projects), "project"), count(len(config.Public), "public line"))
-		return config, found, j.concerns(found, nil, config.Maintenance, j.flags.config)
+		return config, found, concernAbout(found, odd)
 	})
 	goesOn := func() bool { return s.config != nil && (s.held == nil || j.steps.goOn) }
 	s.creds, _ = step(j.steps, "credentials", goesOn(), func() (*keystone.Credentials, string, error) {
@@ -68,13 +68,14 @@ func (j job) gather(ctx context.Context) (s situation) {
 			s.credsErr = err
 			return nil, "none are needed, as no project is configured", j.needed(s.config, err)
 		}
-		maintenance, err := maintenanceOf(creds)
+		key, err := maintenanceOf(creds)
 		if err != nil {
 			return nil, "", err
 		}
-		s.held = cmp.Or(s.held, j.hold(maintenance, creds.Source))
+		hold, odd := j.maintenance(key, creds.Source)
+		s.held = cmp.Or(s.held, hold)
 		found := fmt.Sprintf("%s, for %s at %s", access(creds), creds.Scope(), creds.AuthURL)
-		return &creds, found, j.concerns(found, creds.Warnings, maintenance, creds.Source)
+		return &creds, found, concernAbout(found, append(slices.Clip(creds.Warnings), odd...))
 	})
 	s.hosts, _ = step(j.steps, "mount hosts", goesOn(), func() (_ exports.Hosts, _ string, err error) {
 		if s.local, err = j.Local(); err != nil {
@@ -153,37 +154,19 @@ func readConfig(path string) (*exports.Config, error) {
 	return parsed, nil
 }
 
-// hold gives the hold that a maintenance key asks for, if it is in force.
-func (j job) hold(m exports.Maintenance, file string) *held {
-	if m.Expired(j.Now()) {
-		j.log.Warn(expired(m, file))
+// maintenance gives the hold of a maintenance key, if it is in force, and what an
+// operator should know about the key.
+func (j job) maintenance(m exports.Maintenance, file string) (*held, []string) {
+	switch {
+	case m.Expired(j.Now()):
+		odd := fmt.Sprintf("maintenance in %s ended at %s and holds no longer: take it out", file, m.Until.Format(time.RFC3339))
+		j.log.Warn(odd)
+		return nil, []string{odd}
+	case m.Holds(j.Now()):
+		h := &held{reason: cmp.Or(m.Reason, "maintenance in "+file), until: m.Until}
+		return h, []string{h.text() + ": " + untilItEnds}
 	}
-	if !m.Holds(j.Now()) {
-		return nil
-	}
-	return &held{reason: cmp.Or(m.Reason, "maintenance in "+file), until: m.Until}
-}
-
-// expired is what to say about a maintenance key that is of no use any more.
-func expired(m exports.Maintenance, file string) string {
-	return fmt.Sprintf("maintenance in %s ended at %s and holds no longer: take it out", file, m.Until.Format(time.RFC3339))
-}
-
-// concerns is a concern about what was found, with warnings and what there is to say
-// about its maintenance key, or nil.
-func (j job) concerns(found string, warnings []string, m exports.Maintenance, file string) error {
-	odd := slices.Clip(warnings)
-	if m.Expired(j.Now()) {
-		odd = append(odd, expired(m, file))
-	}
-	if m.Holds(j.Now()) {
-		h := held{reason: cmp.Or(m.Reason, "maintenance in "+file), until: m.Until}
-		odd = append(odd, h.text()+": "+untilItEnds)
-	}
-	if len(odd) == 0 {
-		return nil
-	}
-	return concern(found + "; " + strings.Join(odd, "; "))
+	return nil, nil
 }
 
 func (j job) findCredentials(config *exports.Config) (keystone.Credentials, error) {

@@ -122,10 +122,7 @@ func (j job) lookAtRegions(ctx context.Context, c cloud, s situation) (checked [
 // lookAtInventory looks at the addresses of the instances, and at each project.
 func (j job) lookAtInventory(keys []string, user string, e exports.Evidence, shown, complete bool) {
 	look(j.steps, "addresses", complete, func() (string, error) {
-		if odd := e.AddressWarnings(); len(odd) > 0 {
-			return "", concern(strings.Join(odd, "; "))
-		}
-		return "each active instance has one", nil
+		return "each active instance has one", concernAbout("", e.AddressWarnings())
 	})
 	for _, key := range keys {
 		look(j.steps, "project "+printable(key), shown, func() (string, error) {
@@ -173,12 +170,11 @@ func (j job) lookAtServer(ctx context.Context, s situation, f *files) (reads boo
 	look(j.steps, "other exports files", f != nil, func() (string, error) { return aboutForeign(f) })
 	there := look(j.steps, "directories", s.hosts != nil, func() (string, error) {
 		paths := configuredPaths(s)
-		if odd, fatal := checkPaths(paths); fatal != nil {
+		odd, fatal := checkPaths(paths)
+		if fatal != nil {
 			return "", fatal
-		} else if len(odd) > 0 {
-			return "", concern(strings.Join(odd, "; "))
 		}
-		return fmt.Sprintf("all that are to be exported are there (%d)", len(paths)), nil
+		return fmt.Sprintf("all that are to be exported are there (%d)", len(paths)), concernAbout("", odd)
 	})
 	reads = look(j.steps, "exportfs", f != nil && there, func() (string, error) { return j.aboutExportfs(ctx, f) })
 	look(j.steps, "active table", f != nil, func() (string, error) { return j.aboutTable(s.held, f) })
@@ -212,13 +208,7 @@ func aboutForeign(f *files) (string, error) {
 			}
 		}
 	}
-	switch {
-	case len(odd) > 0:
-		return "", concern(strings.Join(odd, "; "))
-	case len(names) == 0:
-		return "none", nil
-	}
-	return strings.Join(names, ", "), nil
+	return cmp.Or(strings.Join(names, ", "), "none"), concernAbout("", odd)
 }
 
 // configuredPaths are the directories that the configuration wants exported here.
@@ -284,10 +274,7 @@ func aboutPlan(plan exports.Plan, f *files) (string, error) {
 	if len(plan.Added)+len(plan.Removed)+len(plan.Changed) > 0 {
 		says = fmt.Sprintf("%d grants to add, %d to remove, %d to change", len(plan.Added), len(plan.Removed), len(plan.Changed))
 	}
-	if warnings := manyClients(plan, f); len(warnings) > 0 {
-		return "", concern(says + "; " + strings.Join(warnings, "; "))
-	}
-	return says, nil
+	return says, concernAbout(says, manyClients(plan, f))
 }
 
 // manyClients warns of so many clients that exportfs is slow with them.

@@ -1,5 +1,10 @@
 package command
 
+import (
+	"slices"
+	"strings"
+)
+
 // steps is told of each step of a run as it is made. A step that fails stops those
 // after it, unless the run goes on: then only those that need its value.
 type steps struct {
@@ -34,6 +39,18 @@ const (
 type concern string
 
 func (c concern) Error() string { return string(c) }
+
+// concernAbout is a concern that says what was found, and what is odd about it; nil if
+// nothing is.
+func concernAbout(found string, odd []string) error {
+	if len(odd) == 0 {
+		return nil
+	}
+	if found != "" {
+		odd = slices.Concat([]string{found}, odd)
+	}
+	return concern(strings.Join(odd, "; "))
+}
 
 // step makes a step of a run if what it needs is there (ready). It gives the step's
 // value, and whether there is one; a step that fails has none. What the step says is
