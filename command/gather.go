@@ -74,7 +74,7 @@ func (j job) gather(ctx context.Context) (s situation) {
 		}
 		maintenance, err := maintenanceOf(creds)
 		if err != nil {
-			return nil, "", err
+			return &creds, "", err // with which check can ask the cloud all the same
 		}
 		s.held = cmp.Or(s.held, j.hold(maintenance, creds.Source))
 		found := fmt.Sprintf("%s, for %s at %s", access(creds), creds.Scope(), creds.AuthURL)

@@ -38,7 +38,7 @@ type concern string
 func (c concern) Error() string { return string(c) }
 
 // step makes a step of a run if what it needs is there. It gives the step's value,
-// and whether there is one. What the step says is for check.
+// and whether the step succeeded. What the step says is for check.
 func step[T any](s *steps, name string, ready bool, do func() (T, string, error)) (value T, ok bool) {
 	f := finding{Step: name, State: stateNotReached}
 	if ready && (s.goOn || s.err == nil) {
