@@ -41,6 +41,7 @@ func (j job) connect(ctx context.Context, s situation, f *files) (c cloud) {
 	}
 	if ready && len(c.wanted.Keys) == 0 {
 		c.silent = look(j.steps, "cloud", true, func() (string, error) {
+			j.log.Debug("no project has a mount here, so the cloud is not asked", "credentials", s.credsErr)
 			return "no project has a mount on this server, so that the cloud is not asked", nil
 		})
 		return c

@@ -53,7 +53,7 @@ type result struct {
 func (j job) run(ctx context.Context, show func(result) error) (r result, err error) {
 	r.situation = j.gather(ctx)
 	if r.held != nil && !j.steps.goOn {
-		r.files = j.filesDuringHold()
+		r.files = j.filesDuringHold(r.held)
 		return r, show(r)
 	}
 	unlock := j.lock(ctx)
