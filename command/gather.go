@@ -247,6 +247,7 @@ func (j job) readFiles() *files {
 		if err != nil {
 			return nil, "", err
 		}
+		j.metrics.exported(f.today.Len())
 		switch {
 		case !f.old.Exists:
 			return f, f.path + " is not there yet", nil
