@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"nfs-exportd/exports"
 	"nfs-exportd/keystone"
@@ -20,16 +21,24 @@ type cloud struct {
 }
 
 // startAsking begins the time in which the cloud may be asked, and the line on a
-// terminal that says how far that is. asked ends both, and the conversation.
-func (j job) startAsking(ctx context.Context) (asking context.Context, asked func(cloud)) {
+// terminal that says how far that is; check has that line from its begin. asked ends
+// both.
+func (j job) startAsking(ctx context.Context) (asking context.Context, asked func()) {
 	asking, cancel := context.WithTimeout(countRequests(ctx, j.requests), j.flags.timeout)
-	hide := j.showProgress("asking the cloud")
-	return asking, func(c cloud) {
-		if c.client != nil {
-			c.client.Close()
-		}
+	hide := func() {}
+	if j.purpose != toCheck {
+		hide = j.showProgress("asking the cloud")
+	}
+	return asking, sync.OnceFunc(func() {
 		cancel()
 		hide()
+	})
+}
+
+// close ends the conversation.
+func (c cloud) close() {
+	if c.client != nil {
+		c.client.Close()
 	}
 }
 
@@ -41,6 +50,7 @@ func (j job) connect(ctx context.Context, s situation, f *files) (c cloud) {
 	}
 	if ready && len(c.wanted.Keys) == 0 {
 		c.silent = look(j.steps, "cloud", true, func() (string, error) {
+			j.log.Debug("no project has a mount here, so the cloud is not asked", "credentials", s.credsErr)
 			return "no project has a mount on this server, so that the cloud is not asked", nil
 		})
 		return c
@@ -50,9 +60,7 @@ func (j job) connect(ctx context.Context, s situation, f *files) (c cloud) {
 		if s.creds == nil {
 			return nil, "", s.credsErr
 		}
-		if j.purpose <= toApply {
-			j.warn(s.creds.Warnings...)
-		}
+		j.warn(s.creds.Warnings...)
 		return j.logIn(ctx, s)
 	})
 	return c
@@ -195,8 +203,6 @@ func (j job) decide(ctx context.Context, c cloud, r result) (plan exports.Plan, 
 			e = e.Answer(questions, second)
 		}
 	})
-	if decided && j.purpose <= toApply {
-		j.warn(plan.Warnings...)
-	}
+	j.warn(plan.Warnings...)
 	return plan, e, decided
 }

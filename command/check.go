@@ -33,10 +33,7 @@ func check(ctx context.Context, c *cli.Context, j job) error {
 	if err != nil {
 		return err
 	}
-	_, err = j.run(ctx, nil)
-	if err != nil {
-		err = &checkError{j.steps.failed, err}
-	}
+	err = j.takeSteps(ctx)
 	print := j.steps.printText
 	if format == "json" {
 		print = func(w io.Writer) error { return j.steps.printJSON(w, exitStatus(ctx, err)) }
@@ -45,6 +42,15 @@ func check(ctx context.Context, c *cli.Context, j job) error {
 		return failed
 	}
 	return err
+}
+
+// takeSteps goes through the run. The error is the first *checkError.
+func (j job) takeSteps(ctx context.Context) error {
+	defer j.showProgress("checking")()
+	if _, err := j.run(ctx, nil); err != nil {
+		return &checkError{j.steps.failed, err}
+	}
+	return nil
 }
 
 // printText prints one line for each step.

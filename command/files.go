@@ -50,6 +50,7 @@ func (j job) readFiles() *files {
 		if err != nil {
 			return nil, "", err
 		}
+		j.metrics.exported(f.today.Len())
 		switch {
 		case !f.old.Exists:
 			return f, f.path + " is not there yet", nil
@@ -67,24 +68,28 @@ func (j job) readFiles() *files {
 
 // filesDuringHold is what is exported today, for the JSON of a plan that is held. It
 // does not matter then what cannot be read.
-func (j job) filesDuringHold() *files {
+func (j job) filesDuringHold(h *held) *files {
+	if h.standby {
+		j.log.Info("standby: every mount host is another server, and no public line is configured; holding")
+	}
 	f, err := readFiles(j.flags)
 	if err != nil {
 		j.log.Debug("held, so that it does not matter what cannot be read", "err", err)
-		return &files{path: j.flags.exportsFile}
 	}
 	return f
 }
 
-func readFiles(flags flags) (*files, error) {
-	old, err := (install.File{Path: flags.exportsFile}).Load()
-	if err != nil {
-		return nil, err
+// readFiles gives the exports files. With an error it gives those before the one that
+// cannot be read.
+func readFiles(flags flags) (f *files, err error) {
+	f = &files{path: flags.exportsFile}
+	if f.old, err = (install.File{Path: f.path}).Load(); err != nil {
+		return f, err
 	}
-	f := &files{path: flags.exportsFile, old: old, parsed: render.Parse(old.Text)}
+	f.parsed = render.Parse(f.old.Text)
 	f.today = f.parsed.Set
 	if f.adopted, err = readAdopted(flags.adopt); err != nil {
-		return nil, err
+		return f, err
 	}
 	if len(f.adopted) > 0 {
 		today := slices.Clip(f.today.Grants())
@@ -93,10 +98,8 @@ func readFiles(flags flags) (*files, error) {
 		}
 		f.today = exports.NewSet(today)
 	}
-	if f.foreign, err = f.readForeign(); err != nil {
-		return nil, err
-	}
-	return f, nil
+	f.foreign, err = f.readForeign()
+	return f, err
 }
 
 // readAdopted reads the files to adopt, each once.

@@ -70,7 +70,7 @@ func (j job) gather(ctx context.Context) (s situation) {
 		}
 		key, err := maintenanceOf(creds)
 		if err != nil {
-			return nil, "", err
+			return &creds, "", err // with which check can ask the cloud all the same
 		}
 		hold, odd := j.maintenance(key, creds.Source)
 		s.held = cmp.Or(s.held, hold)
@@ -87,7 +87,6 @@ func (j job) gather(ctx context.Context) (s situation) {
 		}
 		if s.config.Standby(hosts) {
 			s.held = cmp.Or(s.held, &held{reason: "standby", standby: true})
-			j.log.Info("standby: every mount host is another server, and no public line is configured; holding")
 		}
 		found, concern := aboutHosts(s.config, hosts, s.local)
 		return hosts, found, concern

@@ -120,6 +120,14 @@ func countRequests(ctx context.Context, sent *atomic.Int64) context.Context {
 	})
 }
 
+// exported notes how many grants the exports file has. A later step may end in a bug,
+// which leaves no result to note.
+func (m *metrics) exported(grants int) {
+	if m != nil {
+		m.read, m.grants = true, grants
+	}
+}
+
 // note takes what a run came to.
 func (m *metrics) note(r result, err error) {
 	if m == nil {
@@ -130,14 +138,12 @@ func (m *metrics) note(r result, err error) {
 		m.held = heldOnStandby
 	case r.held != nil:
 		m.held = heldForMaintenance
-	case r.files != nil:
-		m.read, m.grants = true, r.files.today.Len()
 	}
 	if is[*approvalError](err) {
 		m.refused = len(r.plan.Removed)
 	}
 	if r.installed {
-		m.grants = r.plan.Desired.Len()
+		m.exported(r.plan.Desired.Len())
 		m.added, m.removed, m.changed = len(r.plan.Added), len(r.plan.Removed), len(r.plan.Changed)
 	}
 }

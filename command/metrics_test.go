@@ -262,3 +262,29 @@ func TestAlerts(t *testing.T) {
 		t.Errorf("alerts and their tests (-alerts +tests):\n%s", diff)
 	}
 }
+
+// bugWriter is a standard output that panics.
+type bugWriter struct{}
+
+func (bugWriter) Write([]byte) (int, error) { panic("made by the test") }
+
+// TestMetricsOfABug has a bug after the exports file was read: its grants are known.
+func TestMetricsOfABug(t *testing.T) {
+	dir := t.TempDir()
+	config, file, path := filepath.Join(dir, "mounts.yaml"), filepath.Join(dir, "nfs-exportd.exports"), filepath.Join(dir, "exportd.prom")
+	for name, text := range map[string]string{config: "public: {scratch: '/srv/scratch *(rw)'}\nprivate: {}\n", file: "/srv/old 192.0.2.1(rw)\n"} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var stderr bytes.Buffer
+	a := App{Stdout: bugWriter{}, Stderr: &stderr, Getenv: func(string) string { return "" }, Now: time.Now, Local: func() ([]netip.Addr, error) { return nil, nil }}
+	status := a.Run(t.Context(), []string{"nfs-exportd", "apply", "--config", config, "--exports-file", file, "--metrics-file", path, "--no-reload", "--no-preflight"})
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status != ExitBug || !strings.Contains(string(text), "\nnfs_exportd_grants 1\n") {
+		t.Errorf("exit status %d, want %d, and 1 grant:\n%s%s", status, ExitBug, stderr.String(), text)
+	}
+}

@@ -53,7 +53,7 @@ type result struct {
 func (j job) run(ctx context.Context, show func(result) error) (r result, err error) {
 	r.situation = j.gather(ctx)
 	if r.held != nil && !j.steps.goOn {
-		r.files = j.filesDuringHold()
+		r.files = j.filesDuringHold(r.held)
 		return r, show(r)
 	}
 	unlock := j.lock(ctx)
@@ -62,11 +62,13 @@ func (j job) run(ctx context.Context, show func(result) error) (r result, err er
 	j.lookAtDisk(r.files)
 
 	asking, asked := j.startAsking(ctx)
+	defer asked() // in the case of a bug
 	cloud := j.connect(asking, r.situation, r.files)
 	r.evidence, r.complete = j.ask(asking, cloud, r.situation)
 	reads := j.lookAtServer(ctx, r.situation, r.files)
 	r.plan, r.evidence, r.decided = j.decide(asking, cloud, r)
-	asked(cloud)
+	cloud.close()
+	asked()
 	if j.purpose == toExplain || r.held != nil {
 		return r, j.steps.err
 	}

@@ -53,8 +53,7 @@ func concernAbout(found string, odd []string) error {
 }
 
 // step makes a step of a run if what it needs is there (ready). It gives the step's
-// value, and whether there is one; a step that fails has none. What the step says is
-// for check.
+// value, and whether the step succeeded. What the step says is for check.
 func step[T any](s *steps, name string, ready bool, do func() (T, string, error)) (value T, ok bool) {
 	f := finding{Step: name, State: stateNotReached}
 	if ready && (s.goOn || s.err == nil) {
@@ -64,7 +63,7 @@ func step[T any](s *steps, name string, ready bool, do func() (T, string, error)
 		case odd:
 			f.State, f.Says, ok = stateWarning, string(c), true
 		case f.err != nil:
-			f.State, f.Says, value = stateFailed, f.err.Error(), *new(T)
+			f.State, f.Says = stateFailed, f.err.Error()
 			if s.err == nil {
 				s.failed, s.err = name, f.err
 			}

@@ -32,11 +32,14 @@ func Explain(addr netip.Addr, e Evidence) []Holder {
 	var holders []Holder
 	for _, p := range e.Config.Projects {
 		project := e.Inventory.Projects[p.Key]
+		known := map[[3]string]bool{} // a second reading lists an instance again
 		for _, instance := range project.Instances {
 			for _, a := range instance.Addresses {
-				if a.Addr.Unmap() != addr.Unmap() {
+				seen := [3]string{instance.Region, instance.ID, a.Network}
+				if a.Addr.Unmap() != addr.Unmap() || known[seen] {
 					continue
 				}
+				known[seen] = true
 				h := Holder{
 					Claim:   Claim{Owner{ID: project.ID, Name: project.Name}, instance},
 					Network: a.Network, Line: p.Line,
