@@ -15,7 +15,7 @@ import (
 const (
 	// MaxQuoted is how many bytes of a text Quote shows.
 	MaxQuoted = 200
-	// maxPlain is how many bytes Word and Plain show: the longest path of an
+	// maxPlain is how many bytes ID, Word and Plain show: the longest path of an
 	// exports file fits.
 	maxPlain = 1024
 )
@@ -41,13 +41,22 @@ func Line(s string) string { return Text(strings.Join(strings.Fields(s), " ")) }
 
 // Word returns s as it is if it looks like one word of printable ASCII, without
 // quotes and backslashes, of at most 1024 bytes; else it returns Quote of s.
-// It is for identifiers, paths, clients and options. The result is ASCII on one line
-// and never empty.
+// It is for paths, clients and options. The result is ASCII on one line and never empty.
 func Word(s string) string {
 	if s == "" || len(s) > maxPlain || !isASCII(s) || strings.ContainsAny(s, ` "\`) {
 		return Quote(s)
 	}
 	return s
+}
+
+// ID returns s as it is if it has only letters and digits of ASCII and -_.: in at most
+// 1024 bytes; else it returns Quote of s. It is for identifiers in sentences and in
+// parentheses. The result is ASCII on one line and never empty.
+func ID(s string) string {
+	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:") != "" {
+		return Quote(s)
+	}
+	return Word(s)
 }
 
 // Plain returns s as it is if it is printable ASCII, cut at 1024 bytes; else it

@@ -21,6 +21,7 @@ var functions = []struct {
 	{"Text", printable.Text, false, "\n\t", 0},
 	{"Line", printable.Line, false, "", 0},
 	{"Word", printable.Word, true, "", 1024},
+	{"ID", printable.ID, true, "", 1024},
 	{"Plain", printable.Plain, true, "", 1024 + len("...")},
 	{"Quote", printable.Quote, true, "", 4*200 + len(`""...`)},
 	{"Lines", func(s string) string { return printable.Lines([]byte(s)) }, true, "\n", 0},
@@ -141,6 +142,29 @@ func TestQuotedText(t *testing.T) {
 		}
 		if got := printable.Word(test.text); got != test.word {
 			t.Errorf("%s: Word gives %s, want %s", test.name, got, test.word)
+		}
+	}
+}
+
+// TestID goes through ASCII. A test of package exports has the same of its messages.
+func TestID(t *testing.T) {
+	t.Parallel()
+	for c := range byte(0x80) {
+		text := "a" + string(c) + "b"
+		want := text
+		if !strings.ContainsRune("-_.:", rune(c)) && !unicode.IsLetter(rune(c)) && !unicode.IsDigit(rune(c)) {
+			want = printable.Quote(text)
+		}
+		if got := printable.ID(text); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+	long := strings.Repeat("a", 1024)
+	for text, want := range map[string]string{
+		"": `""`, "ä": `"\u00e4"`, "-": "-", long: long, long + "a": `"` + long[:200] + `"...`,
+	} {
+		if got := printable.ID(text); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
 		}
 	}
 }
