@@ -18,6 +18,7 @@ import (
 	"nfs-exportd/exports"
 	"nfs-exportd/exports/config"
 	"nfs-exportd/keystone"
+	"nfs-exportd/printable"
 	"nfs-exportd/render"
 	"nfs-exportd/render/exportfs"
 	"nfs-exportd/render/install"
@@ -43,7 +44,7 @@ type held struct {
 
 // text is the hold for people.
 func (h *held) text() string {
-	text := "held: " + printable(h.reason)
+	text := "held: " + printable.Text(h.reason)
 	if !h.until.IsZero() {
 		text += ", until " + h.until.Format(time.RFC3339)
 	}
