@@ -83,7 +83,7 @@ fuzz:
 # Changes one operator after the other, and fails where the tests notice less
 # than 85 % of it. Needs root, as each run has a copy of /etc, and takes hours.
 mutation:
-	set -e; for package in exports keystone render render/disk render/exportfs render/sandbox render/install; do \
+	set -e; for package in exports keystone printable render render/disk render/exportfs render/sandbox render/install; do \
 		GO_REAL=$$(command -v $(GO)) $(GO) run -exec "env PATH=$(CURDIR)/testdata/mutation:$$PATH" $(GREMLINS) \
 			unleash ./$$package --workers 1 --timeout-coefficient 5 --exclude-files / \
 			--invert-logical --invert-loopctrl --invert-bitwise --invert-bwassign --invert-assignments --remove-self-assignments \

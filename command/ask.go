@@ -11,6 +11,7 @@ import (
 
 	"nfs-exportd/exports"
 	"nfs-exportd/keystone"
+	"nfs-exportd/printable"
 )
 
 // cloud is the conversation with the cloud, and what it is about.
@@ -107,7 +108,7 @@ func (j job) logIn(ctx context.Context, s situation) (*keystone.Client, string, 
 // granted says what a log-in gave.
 func granted(client *keystone.Client) string {
 	granted := client.Granted()
-	return fmt.Sprintf("for %s, with the roles %s", granted.Scope, printable(strings.Join(granted.Roles, ", ")))
+	return fmt.Sprintf("for %s, with the roles %s", granted.Scope, printable.Text(strings.Join(granted.Roles, ", ")))
 }
 
 // cloudOptions is how the cloud is asked.
@@ -143,7 +144,7 @@ func (j job) ask(ctx context.Context, c cloud, s situation) (e exports.Evidence,
 		})
 	}
 	for _, r := range regions {
-		complete = look(j.steps, "instances of "+printable(r.id), shown && r.reached, func() (string, error) {
+		complete = look(j.steps, "instances of "+printable.Line(r.id), shown && r.reached, func() (string, error) {
 			return addInstances(ctx, c.client, e.Inventory, r.id)
 		}) && complete
 	}

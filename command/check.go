@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"nfs-exportd/printable"
 )
 
 func checkCommand(action cli.ActionFunc) *cli.Command {
@@ -61,7 +63,7 @@ func (s *steps) printText(w io.Writer) error {
 	}
 	var b strings.Builder
 	for _, f := range s.findings {
-		line := fmt.Sprintf("%-11s  %-*s  %s", f.State, width, f.Step, oneLine(f.Says))
+		line := fmt.Sprintf("%-11s  %-*s  %s", f.State, width, f.Step, printable.Line(f.Says))
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	_, err := io.WriteString(w, b.String())

@@ -8,12 +8,12 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/printable"
 	"nfs-exportd/render"
 	"nfs-exportd/render/exportfs"
 )
@@ -79,8 +79,8 @@ func (x *explanation) printDue(b *strings.Builder) {
 	holders := exports.Explain(x.addr, x.evidence)
 	for _, h := range holders {
 		i := h.Claim.Instance
-		fmt.Fprintf(b, "instance %q (%s), %s, in region %s, network %q\n", i.Name, printable(i.ID), printable(i.Status), printable(i.Region), h.Network)
-		fmt.Fprintf(b, "project %q (%s), line %d of the configuration\n", h.Claim.Project.Name, printable(h.Claim.Project.ID), h.Line)
+		fmt.Fprintf(b, "instance %q (%s), %s, in region %s, network %q\n", i.Name, printable.ID(i.ID), printable.ID(i.Status), printable.ID(i.Region), h.Network)
+		fmt.Fprintf(b, "project %q (%s), line %d of the configuration\n", h.Claim.Project.Name, printable.ID(h.Claim.Project.ID), h.Line)
 		if h.Why != "" {
 			fmt.Fprintf(b, "no grant is due: %s\n", h.Why)
 		}
@@ -105,7 +105,7 @@ func (x *explanation) printDue(b *strings.Builder) {
 	default:
 		b.WriteString("no grant is known to be due: no instance of the projects that could be read has this address\n")
 		for _, why := range unread {
-			fmt.Fprintf(b, "not read: %s\n", oneLine(why))
+			fmt.Fprintf(b, "not read: %s\n", printable.Line(why))
 		}
 	}
 	for _, line := range x.config.Public {
@@ -129,11 +129,11 @@ func (x *explanation) printExported(b *strings.Builder, places map[exports.Place
 		case x.tableErr != nil:
 			exported, active = "perhaps exported", "not known"
 		case ok:
-			active = printable(options)
+			active = printable.Word(options)
 		default:
 			exported, active = "not exported", "nothing"
 		}
-		fmt.Fprintf(b, "%s %s to %s: %s; active table: %s\n", exported, oneWord(place.Path), oneWord(place.Client.String()), strings.Join(places[place], "; "), active)
+		fmt.Fprintf(b, "%s %s to %s: %s; active table: %s\n", exported, printable.Word(place.Path), printable.Word(place.Client.String()), strings.Join(places[place], "; "), active)
 	}
 	if !some {
 		where := "neither the exports files nor the active table have"
@@ -143,7 +143,7 @@ func (x *explanation) printExported(b *strings.Builder, places map[exports.Place
 		fmt.Fprintf(b, "not exported: %s %s, by itself or in a network\n", where, x.addr)
 	}
 	if x.tableErr != nil {
-		fmt.Fprintf(b, "active table: not known, %s\n", oneLine(x.tableErr.Error()))
+		fmt.Fprintf(b, "active table: not known, %s\n", printable.Line(x.tableErr.Error()))
 	}
 }
 
@@ -156,16 +156,16 @@ func (x *explanation) places() map[exports.Place][]string {
 	}
 	const written = "line %d of %s (%s)"
 	for _, g := range x.files.parsed.Set.Grants() {
-		add(g.Place(), written, x.files.parsed.Lines[g.Place()], oneWord(x.files.path), printable(g.Options))
+		add(g.Place(), written, x.files.parsed.Lines[g.Place()], printable.Word(x.files.path), printable.Word(g.Options))
 	}
 	for _, file := range x.files.adopted {
 		for _, g := range file.Grants {
-			add(g.Place(), written, file.Lines[g.Place()], oneWord(file.Path), printable(g.Options))
+			add(g.Place(), written, file.Lines[g.Place()], printable.Word(file.Path), printable.Word(g.Options))
 		}
 	}
 	for _, file := range x.files.foreign {
 		for _, g := range file.Grants {
-			add(g.Place, written, g.Line, oneWord(file.File), printable(g.Options))
+			add(g.Place, written, g.Line, printable.Word(file.File), printable.Word(g.Options))
 		}
 	}
 	nowhere := "in no exports file"
@@ -202,7 +202,7 @@ func (x *explanation) printUntold(b *strings.Builder, places map[exports.Place][
 	var clients []string
 	for _, place := range inOrder(places) {
 		if _, known := render.Covers(place.Client, x.addr); !known {
-			clients = append(clients, fmt.Sprintf("%s on %s", oneWord(place.Client.String()), oneWord(place.Path)))
+			clients = append(clients, fmt.Sprintf("%s on %s", printable.Word(place.Client.String()), printable.Word(place.Path)))
 		}
 	}
 	if n := len(clients); n > 0 {
@@ -215,7 +215,7 @@ func (x *explanation) printUntold(b *strings.Builder, places map[exports.Place][
 	}
 	unread := func(file string, lines []render.Line) {
 		if n := len(lines); n > 0 {
-			fmt.Fprintf(b, "not told here: what else %s grants (%s not understood): %s\n", oneWord(file), count(n, "line"), oneLine(lines[0].String()))
+			fmt.Fprintf(b, "not told here: what else %s grants (%s not understood): %s\n", printable.Word(file), count(n, "line"), printable.Line(lines[0].String()))
 		}
 	}
 	unread(x.files.path, x.files.parsed.Unread)
@@ -228,15 +228,3 @@ func (x *explanation) printUntold(b *strings.Builder, places map[exports.Place][
 func inOrder(places map[exports.Place][]string) []exports.Place {
 	return slices.SortedFunc(maps.Keys(places), exports.Place.Compare)
 }
-
-// oneWord gives a path or a client as it is, or quoted if it would not look like one
-// word.
-func oneWord(text string) string {
-	if text != printable(text) || strings.ContainsAny(text, " \t\n") {
-		return strconv.Quote(text)
-	}
-	return text
-}
-
-// oneLine gives a text of several lines as one.
-func oneLine(text string) string { return printable(strings.Join(strings.Fields(text), " ")) }

@@ -16,6 +16,7 @@ import (
 	"nfs-exportd/exports"
 	"nfs-exportd/exports/config"
 	"nfs-exportd/keystone"
+	"nfs-exportd/printable"
 )
 
 // situation is what a run finds out before it asks the cloud.
@@ -38,7 +39,7 @@ type held struct {
 
 // text is the hold for people.
 func (h *held) text() string {
-	text := "held: " + printable(h.reason)
+	text := "held: " + printable.Text(h.reason)
 	if !h.until.IsZero() {
 		text += ", until " + h.until.Format(time.RFC3339)
 	}

@@ -8,13 +8,14 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"unicode"
+
+	"nfs-exportd/printable"
 )
 
 // newLogger gives the log in one of its two formats.
 func newLogger(w io.Writer, format string, level slog.Level) *slog.Logger {
 	if format == "json" {
-		return slog.New(slog.NewJSONHandler(escapedJSON{w}, &slog.HandlerOptions{Level: level}))
+		return slog.New(slog.NewJSONHandler(printable.JSON(w), &slog.HandlerOptions{Level: level}))
 	}
 	return slog.New(&textHandler{w: w, mu: new(sync.Mutex), level: level})
 }
@@ -35,7 +36,7 @@ func (h *textHandler) Enabled(_ context.Context, level slog.Level) bool { return
 
 func (h *textHandler) Handle(_ context.Context, r slog.Record) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "nfs-exportd: %s: %s%s", strings.ToLower(r.Level.String()), printable(r.Message), h.attrs)
+	fmt.Fprintf(&b, "nfs-exportd: %s: %s%s", strings.ToLower(r.Level.String()), printable.Text(r.Message), h.attrs)
 	r.Attrs(func(attr slog.Attr) bool {
 		h.write(&b, attr)
 		return true
@@ -49,8 +50,8 @@ func (h *textHandler) Handle(_ context.Context, r slog.Record) error {
 
 func (h *textHandler) write(b *strings.Builder, attr slog.Attr) {
 	value := attr.Value.Resolve().String()
-	if strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r == '"' || r == '=' || !unicode.IsPrint(r) }) {
-		value = strconv.Quote(value)
+	if value != printable.Word(value) || strings.Contains(value, "=") {
+		value = strconv.Quote(value) // all of it: an error may be long
 	}
 	fmt.Fprintf(b, " %s%s=%s", h.group, attr.Key, value)
 }
@@ -69,18 +70,4 @@ func (h *textHandler) WithGroup(name string) slog.Handler {
 	with := *h
 	with.group += name + "."
 	return &with
-}
-
-// printable keeps line breaks and tabs and quotes all else that could reach a
-// terminal as a command.
-func printable(text string) string {
-	var b strings.Builder
-	for _, r := range text {
-		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
-			b.WriteRune(r)
-			continue
-		}
-		b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
-	}
-	return b.String()
 }

@@ -11,6 +11,7 @@ import (
 
 	"nfs-exportd/exports"
 	"nfs-exportd/keystone"
+	"nfs-exportd/printable"
 	"nfs-exportd/render"
 	"nfs-exportd/render/exportfs"
 	"nfs-exportd/render/install"
@@ -101,7 +102,7 @@ func (j job) lookAtRegions(ctx context.Context, c cloud, s situation) (checked [
 		return regions, strings.Join(names, ", "), err
 	})
 	for _, r := range regions {
-		nova := "Nova of " + printable(r.ID)
+		nova := "Nova of " + printable.Line(r.ID)
 		if r.Err != nil && s.config.OpenStack.Listing == exports.ListingPerProject {
 			// No run asks there with this log-in, but with a token for each project.
 			reached := look(j.steps, nova, true, func() (string, error) {
@@ -125,7 +126,7 @@ func (j job) lookAtInventory(keys []string, user string, e exports.Evidence, sho
 		return "each active instance has one", concernAbout("", e.AddressWarnings())
 	})
 	for _, key := range keys {
-		look(j.steps, "project "+printable(key), shown, func() (string, error) {
+		look(j.steps, "project "+printable.Line(key), shown, func() (string, error) {
 			return aboutProject(e.Inventory.Projects[key], user, complete)
 		})
 	}
@@ -133,7 +134,7 @@ func (j job) lookAtInventory(keys []string, user string, e exports.Evidence, sho
 
 // aboutProject says what became of a project of the configuration.
 func aboutProject(p exports.Project, user string, complete bool) (string, error) {
-	switch name := fmt.Sprintf("%q (%s)", p.Name, printable(p.ID)); {
+	switch name := fmt.Sprintf("%q (%s)", p.Name, printable.ID(p.ID)); {
 	case p.Sight == exports.Hidden:
 		return "", concern(fmt.Sprintf("it is not shown to us: %s; give %s a role on it, or take it out of the configuration if it is gone", p.Why, user))
 	case p.Sight == exports.Absent:

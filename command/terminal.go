@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"nfs-exportd/printable"
 )
 
 // isTerminal reports whether somebody looks at what is written there.
@@ -120,7 +122,7 @@ func (p *progress) show(requests int64, took time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.shown = true
-	_, _ = fmt.Fprintf(p.w, "\r%s: %d requests, %d s\x1b[K", printable(p.doing), requests, int(took.Seconds()))
+	_, _ = fmt.Fprintf(p.w, "\r%s: %d requests, %d s\x1b[K", printable.Line(p.doing), requests, int(took.Seconds()))
 }
 
 // showProgress says on standard error, if that is a terminal, what is being done and

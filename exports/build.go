@@ -6,8 +6,9 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
+
+	"nfs-exportd/printable"
 )
 
 // Build gives the grants that the evidence positively asks for: the public
@@ -149,19 +150,7 @@ type Claim struct {
 
 func (c Claim) String() string {
 	return fmt.Sprintf("instance %q (%s) of project %q (%s) in region %s",
-		c.Instance.Name, word(c.Instance.ID), c.Project.Name, word(c.Project.ID), word(c.Instance.Region))
-}
-
-// word gives an identifier as it is if it is one, and else quoted: text from
-// the cloud can be anything.
-func word(text string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.:", r)
-	}
-	if text != "" && strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) < 0 {
-		return text
-	}
-	return strconv.QuoteToASCII(text)
+		c.Instance.Name, printable.ID(c.Instance.ID), c.Project.Name, printable.ID(c.Project.ID), printable.ID(c.Instance.Region))
 }
 
 // key is an address as a key of a map that the garbage collector need not look

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+
+	"nfs-exportd/printable"
 )
 
 // judge looks up what the evidence says of a line.
@@ -228,9 +230,9 @@ func (j *judge) sight(p ProjectConfig, o Owner) (Project, string) {
 	// became of the line's own project only its id can tell.
 	switch byID := j.Inventory.IDs[o.ID]; {
 	case byID.Sight == Hidden:
-		return byID, cmp.Or(byID.Why, fmt.Sprintf("nothing is known of project %s", word(o.ID)))
+		return byID, cmp.Or(byID.Why, fmt.Sprintf("nothing is known of project %s", printable.ID(o.ID)))
 	case byID.Sight == Shown && byKey.Sight == Absent:
-		return byID, fmt.Sprintf("Keystone has no project %q, but project %s is there under the name %q: put the id into the configuration", p.Key, word(o.ID), byID.Name)
+		return byID, fmt.Sprintf("Keystone has no project %q, but project %s is there under the name %q: put the id into the configuration", p.Key, printable.ID(o.ID), byID.Name)
 	case byID.Sight == Absent:
 		return byID, ""
 	}

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
+
+	"nfs-exportd/printable"
 )
 
 // warnings tells what is unclear although no grant hangs on it.
@@ -54,7 +55,7 @@ func quotedNames(names map[string]bool) string {
 	const most = 5
 	var quoted []string
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		quoted = append(quoted, strconv.QuoteToASCII(name))
+		quoted = append(quoted, printable.Quote(name))
 	}
 	if len(quoted) > most {
 		quoted = append(quoted[:most], "others")
@@ -84,5 +85,5 @@ func silent(i Instance) bool {
 
 // silence says so to people.
 func silence(i Instance, project string) string {
-	return fmt.Sprintf("active instance %q (%s) of project %q has no address in Nova", i.Name, word(i.ID), project)
+	return fmt.Sprintf("active instance %q (%s) of project %q has no address in Nova", i.Name, printable.ID(i.ID), project)
 }

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"path"
 	"strings"
+
+	"nfs-exportd/printable"
 )
 
 // findRegions gives the ids of the regions to read.
@@ -32,7 +34,7 @@ func (c *Client) findRegions(ctx context.Context) ([]string, error) {
 // one is not to be guessed.
 func (c *Client) computeURL(t *token, region string) (string, error) {
 	x := Exchange{
-		Op:  fmt.Sprintf("find Nova in region %s", quote(region)),
+		Op:  fmt.Sprintf("find Nova in region %s", printable.Quote(region)),
 		URL: c.creds.AuthURL + "/auth/tokens", Method: "POST", As: c.creds.String(),
 	}
 	var found []string
@@ -56,7 +58,7 @@ func (c *Client) computeURL(t *token, region string) (string, error) {
 	}
 	text, err := versionedCompute(found[0], strings.HasPrefix(c.creds.AuthURL, "https:"))
 	if err != nil {
-		return "", &UntrustedError{x, fmt.Errorf("the endpoint %s is not usable: %w", quote(found[0]), err), "have the catalog corrected"}
+		return "", &UntrustedError{x, fmt.Errorf("the endpoint %s is not usable: %w", printable.Quote(found[0]), err), "have the catalog corrected"}
 	}
 	u, err := url.Parse(text)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"nfs-exportd/printable"
 	"nfs-exportd/yamlfile"
 )
 
@@ -25,7 +26,7 @@ import (
 // it does not know becomes public, a file it cannot open is skipped for the
 // next, insecure is ignored, and it takes OS_CACERT from the environment.
 func fromCloudsYAML(cloud string, getenv func(string) string) (Credentials, error) {
-	source := fmt.Sprintf("cloud %s", quote(cloud))
+	source := fmt.Sprintf("cloud %s", printable.Quote(cloud))
 	path, err := cloudsFile(getenv)
 	if err != nil {
 		return Credentials{}, unusable(source, err, "")
@@ -96,14 +97,14 @@ func noCloud(path, cloud string) error {
 	for _, pair := range pairs {
 		names = append(names, pair.key)
 		if len(quoted) < maxClouds {
-			quoted = append(quoted, quote(pair.key))
+			quoted = append(quoted, printable.Quote(pair.key))
 		}
 	}
 	switch near := yamlfile.Nearest(cloud, names); {
 	case len(names) == 0:
 		return errors.New("the file has no cloud at all")
 	case near != "":
-		return fmt.Errorf("there is no such cloud, did you mean %s? It has %s", quote(near), strings.Join(quoted, ", "))
+		return fmt.Errorf("there is no such cloud, did you mean %s? It has %s", printable.Quote(near), strings.Join(quoted, ", "))
 	case len(names) > maxClouds:
 		return fmt.Errorf("there is no such cloud, but %s and %d more", strings.Join(quoted, ", "), len(names)-maxClouds)
 	}

@@ -14,6 +14,8 @@ import (
 	"unicode"
 
 	"gopkg.in/yaml.v3"
+
+	"nfs-exportd/printable"
 )
 
 // Credentials are what a log-in needs, and where they are from. They print
@@ -71,9 +73,9 @@ type scope struct {
 func (c Credentials) User() string {
 	user := cmp.Or(c.user.name, c.user.id)
 	if c.application.given() {
-		return "application credential " + quote(cmp.Or(c.application.name, c.application.id))
+		return "application credential " + printable.Quote(cmp.Or(c.application.name, c.application.id))
 	}
-	return "user " + quote(user)
+	return "user " + printable.Quote(user)
 }
 
 // String names the user and the source.
@@ -177,7 +179,7 @@ func (s settings) credentials(source string) (Credentials, error) {
 		problems = append(problems, err)
 	}
 	if v := strings.TrimPrefix(s.identityAPIVersion, "v"); v != "" && v != "3" && !strings.HasPrefix(v, "3.") {
-		problem("the identity API version is %s, only 3 is supported", quote(s.identityAPIVersion))
+		problem("the identity API version is %s, only 3 is supported", printable.Quote(s.identityAPIVersion))
 	}
 	switch s.authType {
 	case "":
@@ -190,13 +192,13 @@ func (s settings) credentials(source string) (Credentials, error) {
 			problem("the auth type is %s, but no application credential is given", s.authType)
 		}
 	default:
-		problem("the auth type %s is not supported, only password and v3applicationcredential are", quote(s.authType))
+		problem("the auth type %s is not supported, only password and v3applicationcredential are", printable.Quote(s.authType))
 	}
 	if (s.clientCert == "") != (s.clientKey == "") {
 		problem("a client certificate needs both its cert and its key")
 	}
 	if s.systemScope != "" && s.systemScope != "all" {
-		problem("the system scope is %s, only all exists", quote(s.systemScope))
+		problem("the system scope is %s, only all exists", printable.Quote(s.systemScope))
 	}
 
 	if c.application.given() {
@@ -341,7 +343,7 @@ func endpointInterface(text string) (string, error) {
 	case "admin":
 		return "admin", nil
 	}
-	return "", fmt.Errorf("the interface is %s, not public, internal or admin", quote(text))
+	return "", fmt.Errorf("the interface is %s, not public, internal or admin", printable.Quote(text))
 }
 
 // tlsConfig reads the certificates.
@@ -353,21 +355,21 @@ func (c Credentials) tlsConfig() (*tls.Config, error) {
 	if c.caCert != "" {
 		pem, _, err := readFile(c.caCert)
 		if err != nil {
-			return nil, unusable(c.Source, fmt.Errorf("cannot read the cacert %s: %w", quote(c.caCert), err), nextStep(err))
+			return nil, unusable(c.Source, fmt.Errorf("cannot read the cacert %s: %w", printable.Quote(c.caCert), err), nextStep(err))
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, unusable(c.Source, fmt.Errorf("no certificate is in the cacert %s", quote(c.caCert)), "give one in PEM")
+			return nil, unusable(c.Source, fmt.Errorf("no certificate is in the cacert %s", printable.Quote(c.caCert)), "give one in PEM")
 		}
 	}
 	if c.clientCert != "" {
 		cert, _, err := readFile(c.clientCert)
 		if err != nil {
-			return nil, unusable(c.Source, fmt.Errorf("cannot read the client certificate %s: %w", quote(c.clientCert), err), nextStep(err))
+			return nil, unusable(c.Source, fmt.Errorf("cannot read the client certificate %s: %w", printable.Quote(c.clientCert), err), nextStep(err))
 		}
 		key, _, err := readFile(c.clientKey)
 		if err != nil {
-			return nil, unusable(c.Source, fmt.Errorf("cannot read the key %s of the client certificate: %w", quote(c.clientKey), err), nextStep(err))
+			return nil, unusable(c.Source, fmt.Errorf("cannot read the key %s of the client certificate: %w", printable.Quote(c.clientKey), err), nextStep(err))
 		}
 		pair, err := tls.X509KeyPair(cert, key)
 		if err != nil {

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"nfs-exportd/printable"
 )
 
 // maxFile is far more than any file of credentials has.
@@ -95,7 +97,7 @@ func access(info fs.FileInfo) string {
 // if it holds a secret, or may write, who could then say whom to trust.
 func exposed(path string, info fs.FileInfo, secret bool, uid, gid int) []string {
 	owner, group := ownerOf(info)
-	whose := fmt.Sprintf("%s (%s)", plain(path), access(info))
+	whose := fmt.Sprintf("%s (%s)", printable.Plain(path), access(info))
 	trusted := group == 0 || group == gid
 	var warnings []string
 	switch perm := info.Mode().Perm(); {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"nfs-exportd/printable"
 )
 
 // The decoders take no answer that is short of something. encoding/json would
@@ -35,7 +37,7 @@ func aboutKind(err error) error {
 	}
 	where := "all of it"
 	if odd.JSONPointer != "" {
-		where = quote(string(odd.JSONPointer))
+		where = printable.Quote(string(odd.JSONPointer))
 	}
 	is := map[jsontext.Kind]string{'{': "an object", '[': "a list", '"': "text", '0': "a number"}
 	want := map[reflect.Kind]string{reflect.Struct: is['{'], reflect.Map: is['{'], reflect.Slice: is['['], reflect.String: is['"'], reflect.Int: is['0']}
@@ -85,7 +87,7 @@ func decodeRegions(body []byte) ([]string, error) {
 		case region.ID == nil || *region.ID == "":
 			return nil, errors.New("a region has no id")
 		case seen[*region.ID]:
-			return nil, fmt.Errorf("region %s is there twice", quote(*region.ID))
+			return nil, fmt.Errorf("region %s is there twice", printable.Quote(*region.ID))
 		}
 		seen[*region.ID] = true
 		ids = append(ids, *region.ID)
@@ -119,11 +121,11 @@ func (p *projectJSON) project() (project, bool, error) {
 	case p.IsDomain:
 		return project{id: p.ID}, false, nil
 	case p.Name == "":
-		return project{}, false, fmt.Errorf("project %s has no name", quote(p.ID))
+		return project{}, false, fmt.Errorf("project %s has no name", printable.Quote(p.ID))
 	case p.DomainID == "":
-		return project{}, false, fmt.Errorf("project %s has no domain_id", quote(p.ID))
+		return project{}, false, fmt.Errorf("project %s has no domain_id", printable.Quote(p.ID))
 	case p.Enabled == nil:
-		return project{}, false, fmt.Errorf("project %s has no enabled", quote(p.ID))
+		return project{}, false, fmt.Errorf("project %s has no enabled", printable.Quote(p.ID))
 	}
 	return project{p.ID, p.Name, p.DomainID, *p.Enabled}, true, nil
 }
@@ -191,7 +193,7 @@ func decodeServices(body []byte) (down int, err error) {
 		case *s.Status == "UNKNOWN":
 			down++
 		case *s.Status != "enabled" && *s.Status != "disabled":
-			return 0, fmt.Errorf("the status %s of a service is not known", quote(*s.Status))
+			return 0, fmt.Errorf("the status %s of a service is not known", printable.Quote(*s.Status))
 		}
 	}
 	return down, nil

@@ -3,7 +3,6 @@ package keystone
 import (
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 )
 
@@ -107,30 +106,4 @@ func message(x Exchange, cause error, next string) string {
 
 func unusable(source string, err error, next string) error {
 	return &CredentialsError{Source: source, Err: err, Next: next}
-}
-
-// maxQuoted is how much text of others a message holds.
-const maxQuoted = 200
-
-// quote is for text that others wrote: it comes out as ASCII on one line, cut
-// where it is long.
-func quote(text string) string {
-	if len(text) > maxQuoted {
-		return strconv.QuoteToASCII(text[:maxQuoted]) + "..."
-	}
-	return strconv.QuoteToASCII(text)
-}
-
-// plain is quote for text that usually needs no quotes: URLs, request ids,
-// messages of Go's own packages, which may hold what a server said.
-func plain(text string) string {
-	for i := range len(text) {
-		if text[i] < ' ' || text[i] > '~' {
-			return quote(text)
-		}
-	}
-	if len(text) > 5*maxQuoted {
-		return text[:5*maxQuoted] + "..."
-	}
-	return text
 }

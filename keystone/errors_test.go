@@ -2,7 +2,6 @@ package keystone
 
 import (
 	"errors"
-	"strings"
 	"testing"
 )
 
@@ -28,32 +27,6 @@ func TestMessages(t *testing.T) {
 	} {
 		if got := test.err.Error(); got != test.want {
 			t.Errorf("%q, want %q", got, test.want)
-		}
-	}
-}
-
-// TestQuotedText is about text of others: what is long is cut, and what is not
-// printable ASCII does not come out as it is.
-func TestQuotedText(t *testing.T) {
-	t.Parallel()
-	a := func(n int) string { return strings.Repeat("a", n) }
-	for _, test := range []struct{ name, text, quoted, plain string }{
-		{"empty", "", `""`, ""},
-		{"first and last of ASCII", " ~", `" ~"`, " ~"},
-		{"before it", "a\x1f", `"a\x1f"`, `"a\x1f"`},
-		{"after it", "a\x7f", `"a\x7f"`, `"a\x7f"`},
-		{"not ASCII", "ä", `"\u00e4"`, `"\u00e4"`},
-		{"as long as can be quoted", a(200), `"` + a(200) + `"`, a(200)},
-		{"one more", a(201), `"` + a(200) + `"...`, a(201)},
-		{"as long as can be", a(1000), `"` + a(200) + `"...`, a(1000)},
-		{"one more than that", a(1001), `"` + a(200) + `"...`, a(1000) + "..."},
-		{"long and odd", "\n" + a(1001), `"\n` + a(199) + `"...`, `"\n` + a(199) + `"...`},
-	} {
-		if got := quote(test.text); got != test.quoted {
-			t.Errorf("%s: quote gives %s, want %s", test.name, got, test.quoted)
-		}
-		if got := plain(test.text); got != test.plain {
-			t.Errorf("%s: plain gives %s, want %s", test.name, got, test.plain)
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/netip"
 	"time"
+
+	"nfs-exportd/printable"
 )
 
 // What is here answers one question at a time, for those who want to know why a
@@ -43,7 +45,7 @@ type Reached struct {
 // through, stage by stage, as a request would. Lookup is as
 // [net.Resolver.LookupNetIP].
 func Reach(ctx context.Context, creds Credentials, opts Options, address string, lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)) (r Reached) {
-	x := Exchange{Op: "reach it", Method: "connect to", URL: plain(address), As: creds.String()}
+	x := Exchange{Op: "reach it", Method: "connect to", URL: printable.Plain(address), As: creds.String()}
 	u, err := parseEndpoint(address)
 	if err != nil {
 		r.Failed, r.Err = Name, &UntrustedError{x, err, "correct the URL in the credentials or the catalog"}
@@ -60,7 +62,7 @@ func Reach(ctx context.Context, creds Credentials, opts Options, address string,
 		if proxy != nil {
 			// What is behind the proxy is its business.
 			r.Proxy, u, secure = proxy.Redacted(), proxy, false
-			x.Op, x.URL = fmt.Sprintf("reach the proxy for %s", plain(address)), plain(r.Proxy)
+			x.Op, x.URL = fmt.Sprintf("reach the proxy for %s", printable.Plain(address)), printable.Plain(r.Proxy)
 			about = "HTTP_PROXY, HTTPS_PROXY and NO_PROXY"
 		}
 	}
@@ -110,7 +112,7 @@ func Reach(ctx context.Context, creds Credentials, opts Options, address string,
 		return r
 	}
 	leaf := secured.ConnectionState().PeerCertificates[0]
-	r.Certificate, r.Until = plain(leaf.Subject.String()), leaf.NotAfter
+	r.Certificate, r.Until = printable.Plain(leaf.Subject.String()), leaf.NotAfter
 	return r
 }
 
@@ -171,11 +173,11 @@ func (c Credentials) Scope() string {
 	case s.system:
 		return "the system"
 	case s.projectID != "":
-		return "project " + quote(s.projectID)
+		return "project " + printable.Quote(s.projectID)
 	case s.projectName != "":
-		return fmt.Sprintf("project %s of domain %s", quote(s.projectName), quote(s.domainName+s.domainID))
+		return fmt.Sprintf("project %s of domain %s", printable.Quote(s.projectName), printable.Quote(s.domainName+s.domainID))
 	}
-	return "domain " + quote(c.scope.domainName+c.scope.domainID)
+	return "domain " + printable.Quote(c.scope.domainName+c.scope.domainID)
 }
 
 // Region is a region and where its Nova is.

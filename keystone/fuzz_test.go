@@ -21,6 +21,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/printable"
 )
 
 // The decoders take no answer that encoding/json would read as something else:
@@ -64,7 +65,7 @@ func FuzzServers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte, detail bool) {
 		page, err := servers(string(body), detail)
 		if err != nil {
-			oneLine(t, plain(err.Error()))
+			oneLine(t, printable.Plain(err.Error()))
 			return
 		}
 		onlyOnce(t, body)
@@ -124,7 +125,7 @@ func FuzzServices(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		down, err := decodeServices(body)
 		if err != nil {
-			oneLine(t, plain(err.Error()))
+			oneLine(t, printable.Plain(err.Error()))
 			return
 		}
 		onlyOnce(t, body)
@@ -154,13 +155,13 @@ func FuzzProjects(f *testing.F) {
 			return p == project{text(raw, "id"), text(raw, "name"), text(raw, "domain_id"), truth(raw, "enabled")} && p.id != "" && p.name != "" && p.domain != ""
 		}
 		if one, ok, err := decodeProject(body); err != nil {
-			oneLine(t, plain(err.Error()))
+			oneLine(t, printable.Plain(err.Error()))
 		} else if raw := naive(t, body)["project"]; ok == truth(raw, "is_domain") || ok && !same(raw, one) {
 			t.Errorf("%q: %+v, %t", body, one, ok)
 		}
 		page, err := decodeProjects(body)
 		if err != nil {
-			oneLine(t, plain(err.Error()))
+			oneLine(t, printable.Plain(err.Error()))
 			return
 		}
 		onlyOnce(t, body)
@@ -185,7 +186,7 @@ func FuzzRegions(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		ids, err := decodeRegions(body)
 		if err != nil {
-			oneLine(t, plain(err.Error()))
+			oneLine(t, printable.Plain(err.Error()))
 			return
 		}
 		onlyOnce(t, body)
@@ -213,7 +214,7 @@ func FuzzToken(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte, region string) {
 		token, err := decodeToken(body, tokens.AuthOptions{Scope: tokens.Scope{ProjectID: "p"}}, false)
 		if err != nil {
-			oneLine(t, plain(err.Error()))
+			oneLine(t, printable.Plain(err.Error()))
 			return
 		}
 		onlyOnce(t, body)
@@ -290,7 +291,7 @@ func FuzzRefusal(f *testing.F) {
 			t.Errorf("status %d is %s: %v", status, got, err)
 		}
 		oneLine(t, err.Error())
-		if len(err.Error()) > 10*maxQuoted {
+		if len(err.Error()) > 10*printable.MaxQuoted {
 			t.Errorf("the message has %d bytes", len(err.Error()))
 		}
 		if strings.Contains(err.Error(), "t0ken-canary") {

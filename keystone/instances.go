@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/printable"
 )
 
 const (
@@ -194,9 +195,9 @@ func (c *Client) projectSession(ctx context.Context, first *session, p exports.P
 	}
 	if c.creds.application.given() {
 		return nil, &RefusedError{
-			Exchange{Op: fmt.Sprintf("list the instances of project %s (%s)", quote(p.Name), plain(p.ID)),
+			Exchange{Op: fmt.Sprintf("list the instances of project %s (%s)", printable.Quote(p.Name), printable.Plain(p.ID)),
 				Method: http.MethodPost, URL: c.creds.AuthURL + "/auth/tokens", As: c.creds.String()},
-			fmt.Errorf("an application credential is for its own project alone, here %s", quote(t.projectID)),
+			fmt.Errorf("an application credential is for its own project alone, here %s", printable.Quote(t.projectID)),
 			"use a user and password with a role on each project, or give the application credential the right to list the " +
 				"instances of all projects (os_compute_api:servers:detail:get_all_tenants)",
 		}
@@ -214,7 +215,7 @@ func (n nova) listOwn(ctx context.Context, p exports.Project) ([]exports.Instanc
 	if !errors.Is(err, errFullPage) {
 		return instances, err
 	}
-	why := fmt.Sprintf("project %s (%s) has more instances than Nova puts on a page", quote(p.Name), plain(p.ID))
+	why := fmt.Sprintf("project %s (%s) has more instances than Nova puts on a page", printable.Quote(p.Name), printable.Plain(p.ID))
 	if err := n.probeServices(ctx, why); err != nil {
 		return nil, err
 	}
@@ -243,7 +244,7 @@ func (n nova) probe(ctx context.Context, path string, detail bool, next, why str
 }
 
 func (n nova) probing() string {
-	return fmt.Sprintf("look for cells of region %s that are down", quote(n.region))
+	return fmt.Sprintf("look for cells of region %s that are down", printable.Quote(n.region))
 }
 
 // probeServices is an error if a cell with hosts is down. Nova makes up a
@@ -273,7 +274,7 @@ func (n nova) probeServices(ctx context.Context, why string) error {
 
 func (n nova) cellDown(x Exchange, what string) error {
 	return &UnavailableError{x,
-		fmt.Errorf("a Nova cell of region %s is down: %s UNKNOWN, and others may be missing", quote(n.region), what),
+		fmt.Errorf("a Nova cell of region %s is down: %s UNKNOWN, and others may be missing", printable.Quote(n.region), what),
 		"nothing was changed; wait until the cell's database is back"}
 }
 
@@ -315,7 +316,7 @@ func (n nova) list(ctx context.Context, p exports.Project, query url.Values, how
 // listOnce reads pages until one is empty. A short page is not the end: Nova
 // takes doubled instances out of a page after it has counted them.
 func (n nova) listOnce(ctx context.Context, p exports.Project, query url.Values, how extent) ([]exports.Instance, error) {
-	op := fmt.Sprintf("list the instances of project %s (%s) in region %s", quote(p.Name), plain(p.ID), quote(n.region))
+	op := fmt.Sprintf("list the instances of project %s (%s) in region %s", printable.Quote(p.Name), printable.Plain(p.ID), printable.Quote(n.region))
 	right := ownNext
 	if query.Has("all_tenants") {
 		right = n.allTenantsNext()
@@ -350,9 +351,9 @@ func (n nova) listOnce(ctx context.Context, p exports.Project, query url.Values,
 			case s.projectID != p.ID && query.Has("all_tenants"):
 				return nil, n.notFiltered(op, path)
 			case s.projectID != p.ID:
-				return nil, n.odd(op, path, fmt.Errorf("instance %s is of project %s", quote(s.ID), quote(s.projectID)))
+				return nil, n.odd(op, path, fmt.Errorf("instance %s is of project %s", printable.Quote(s.ID), printable.Quote(s.projectID)))
 			case seen[s.ID]:
-				return nil, n.odd(op, path, fmt.Errorf("instance %s is there twice", quote(s.ID)))
+				return nil, n.odd(op, path, fmt.Errorf("instance %s is there twice", printable.Quote(s.ID)))
 			}
 			seen[s.ID] = true
 			instances = append(instances, s.Instance)
@@ -410,7 +411,7 @@ func sameMicroversion(header http.Header) error {
 }
 
 func (n nova) exchange(op, path string) Exchange {
-	return Exchange{Op: op, Method: http.MethodGet, URL: plain(n.url + path), As: n.client.creds.String(), Status: http.StatusOK}
+	return Exchange{Op: op, Method: http.MethodGet, URL: printable.Plain(n.url + path), As: n.client.creds.String(), Status: http.StatusOK}
 }
 
 func (n nova) odd(op, path string, err error) error {

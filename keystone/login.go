@@ -12,6 +12,7 @@ import (
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/printable"
 )
 
 // firstLogin asks for a token with the credentials, for their scope.
@@ -98,7 +99,7 @@ func (c *Client) rescopeOnce(ctx context.Context, with *session, p exports.Proje
 
 // exchange asks for a token for a project with another token.
 func (c *Client) exchange(ctx context.Context, first *token, p exports.Project) (*token, error) {
-	op := fmt.Sprintf("get a token for project %s (%s)", quote(p.Name), plain(p.ID))
+	op := fmt.Sprintf("get a token for project %s (%s)", printable.Quote(p.Name), printable.Plain(p.ID))
 	next := fmt.Sprintf("give %s a role on the project, for example reader, or use credentials that may list "+
 		"the instances of all projects (os_compute_api:servers:detail:get_all_tenants)", c.creds.User())
 	return c.authenticate(ctx, op, next, tokens.AuthOptions{
@@ -227,10 +228,10 @@ func decodeToken(body []byte, asked tokens.AuthOptions, unscoped bool) (*token, 
 	switch {
 	case project:
 		t.projectID = got.Project.ID
-		t.scope = fmt.Sprintf("project %s (%s)", quote(got.Project.Name), plain(got.Project.ID))
+		t.scope = fmt.Sprintf("project %s (%s)", printable.Quote(got.Project.Name), printable.Plain(got.Project.ID))
 	case got.Domain != nil:
 		t.domainID = got.Domain.ID
-		t.scope = fmt.Sprintf("domain %s (%s)", quote(got.Domain.Name), plain(got.Domain.ID))
+		t.scope = fmt.Sprintf("domain %s (%s)", printable.Quote(got.Domain.Name), printable.Plain(got.Domain.ID))
 	case got.System != nil:
 		t.scope = "the system"
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/printable"
 )
 
 // findProjects answers for each key and id what Keystone shows of the project,
@@ -48,10 +49,10 @@ func (c *Client) findProjects(ctx context.Context, wanted Wanted) (exports.Inven
 	for i, id := range wanted.IDs {
 		inventory.IDs[id] = ids[i]
 	}
-	list := fmt.Sprintf("the complete list of domain %s, %d projects", quote(c.opts.Domain), len(domain.byID))
+	list := fmt.Sprintf("the complete list of domain %s, %d projects", printable.Quote(c.opts.Domain), len(domain.byID))
 	if !domain.complete {
 		list = fmt.Sprintf("not the complete list of domain %s, but %d projects, with those that the user has a role on: %s",
-			quote(c.opts.Domain), len(domain.byID), domain.why)
+			printable.Quote(c.opts.Domain), len(domain.byID), domain.why)
 	}
 	return inventory, list, nil
 }
@@ -73,10 +74,10 @@ func (p *domainProjects) add(all []project) error {
 	}
 	for _, one := range all {
 		if _, ok := p.byID[one.id]; ok {
-			return fmt.Errorf("project %s is there twice", quote(one.id))
+			return fmt.Errorf("project %s is there twice", printable.Quote(one.id))
 		}
 		if _, ok := p.byName[one.name]; ok {
-			return fmt.Errorf("two projects have the name %s", quote(one.name))
+			return fmt.Errorf("two projects have the name %s", printable.Quote(one.name))
 		}
 		p.byID[one.id], p.byName[one.name] = one, one
 		p.exists = true
@@ -91,7 +92,7 @@ func (c *Client) listDomain(ctx context.Context) (*domainProjects, error) {
 	for n := 0; ; n++ {
 		var page projectPage
 		err := c.get(ctx, c.root, identityOf, call{
-			op:  "list the projects of domain " + quote(c.opts.Domain),
+			op:  "list the projects of domain " + printable.Quote(c.opts.Domain),
 			url: c.creds.AuthURL + "/projects?" + query.Encode(),
 			use: func(a *answer) (err error) {
 				if page, err = c.domainPage(a); err == nil {
@@ -133,7 +134,7 @@ func (c *Client) listDomain(ctx context.Context) (*domainProjects, error) {
 
 func (c *Client) oddList(err error, why string) error {
 	return &UntrustedError{
-		Exchange{Op: "list the projects of domain " + quote(c.opts.Domain), Method: http.MethodGet,
+		Exchange{Op: "list the projects of domain " + printable.Quote(c.opts.Domain), Method: http.MethodGet,
 			URL: c.creds.AuthURL + "/projects", As: c.creds.String()},
 		fmt.Errorf("the answer cannot be trusted: %w (%s)", err, why),
 		"check that openstack.domain is the id of a domain, not its name",
@@ -145,7 +146,7 @@ func (c *Client) domainPage(a *answer) (projectPage, error) {
 	page, err := decodeProjects(a.text)
 	for _, p := range page.projects {
 		if p.domain != c.opts.Domain {
-			return page, fmt.Errorf("project %s is of domain %s", quote(p.id), quote(p.domain))
+			return page, fmt.Errorf("project %s is of domain %s", printable.Quote(p.id), printable.Quote(p.domain))
 		}
 	}
 	return page, err
@@ -189,7 +190,7 @@ func (c *Client) addOwn(ctx context.Context, all *domainProjects) error {
 	seen := map[string]bool{}
 	for _, p := range page.projects {
 		if seen[p.id] {
-			return c.oddList(fmt.Errorf("project %s is there twice", quote(p.id)), c.creds.AuthURL+"/auth/projects")
+			return c.oddList(fmt.Errorf("project %s is there twice", printable.Quote(p.id)), c.creds.AuthURL+"/auth/projects")
 		}
 		seen[p.id] = true
 		if p.domain != c.opts.Domain {
@@ -282,7 +283,7 @@ func shown(p project) exports.Project {
 func (c *Client) askForID(ctx context.Context, id string) (exports.Project, error) {
 	var found exports.Project
 	err := c.get(ctx, c.root, identityOf, call{
-		op:  "look up project " + quote(id),
+		op:  "look up project " + printable.Quote(id),
 		url: c.creds.AuthURL + "/projects/" + url.PathEscape(id),
 		ok:  []int{http.StatusOK, http.StatusNotFound},
 		use: func(a *answer) error {
@@ -299,14 +300,14 @@ func (c *Client) askForID(ctx context.Context, id string) (exports.Project, erro
 			case err != nil:
 				return err
 			case !strings.EqualFold(p.id, id):
-				return fmt.Errorf("it is project %s", quote(p.id))
+				return fmt.Errorf("it is project %s", printable.Quote(p.id))
 			case !ok || p.id != id:
 				// A domain, or another id to all but a database that does not
 				// tell capital letters from small ones.
 				found = exports.Project{Sight: exports.Absent, Why: a.String()}
 			case p.domain != c.opts.Domain:
 				found = exports.Project{Why: fmt.Sprintf("it is of domain %s and not of %s, %s",
-					quote(p.domain), quote(c.opts.Domain), a)}
+					printable.Quote(p.domain), printable.Quote(c.opts.Domain), a)}
 			default:
 				found = shown(p)
 			}
@@ -321,7 +322,7 @@ func (c *Client) askForName(ctx context.Context, domain *domainProjects, name st
 	query := url.Values{"domain_id": {c.opts.Domain}, "name": {name}}
 	var found exports.Project
 	err := c.get(ctx, c.root, identityOf, call{
-		op:  "look up the project of the name " + quote(name),
+		op:  "look up the project of the name " + printable.Quote(name),
 		url: c.creds.AuthURL + "/projects?" + query.Encode(),
 		use: func(a *answer) error {
 			page, err := c.domainPage(a)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/printable"
 )
 
 // Options say how to read. The zero value of each field is usable.
@@ -56,7 +57,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.Random = rand.Float64 // jitter
 	}
 	if o.Listing != exports.ListingAuto && o.Listing != exports.ListingAllProjects && o.Listing != exports.ListingPerProject {
-		return o, fmt.Errorf("listing %s: it is %s, %s or %s", quote(string(o.Listing)), exports.ListingAuto, exports.ListingAllProjects, exports.ListingPerProject)
+		return o, fmt.Errorf("listing %s: it is %s, %s or %s", printable.Quote(string(o.Listing)), exports.ListingAuto, exports.ListingAllProjects, exports.ListingPerProject)
 	}
 	if o.Concurrency < 1 || o.Concurrency > exports.MaxConcurrency {
 		return o, fmt.Errorf("concurrency %d: it is from 1 to %d", o.Concurrency, exports.MaxConcurrency)
@@ -98,7 +99,7 @@ func Open(ctx context.Context, creds Credentials, opts Options) (*Client, error)
 	if d := c.root.token.domainID; d != "" && d != c.opts.Domain {
 		c.Close()
 		return nil, unusable(creds.Source, fmt.Errorf("they are for domain %s, but the projects are those of domain %s",
-			quote(d), quote(c.opts.Domain)), "use other credentials, or set openstack.domain")
+			printable.Quote(d), printable.Quote(c.opts.Domain)), "use other credentials, or set openstack.domain")
 	}
 	return c, nil
 }

@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"github.com/gophercloud/gophercloud/v2"
+
+	"nfs-exportd/printable"
 )
 
 // call is one request and what becomes of its answer.
@@ -46,7 +48,7 @@ func (c *Client) send(ctx context.Context, r call) error {
 }
 
 func (c *Client) once(ctx context.Context, r call) error {
-	x := Exchange{Op: r.op, Method: http.MethodGet, URL: plain(r.url), As: c.creds.String()}
+	x := Exchange{Op: r.op, Method: http.MethodGet, URL: printable.Plain(r.url), As: c.creds.String()}
 	if r.post != nil {
 		x.Method = http.MethodPost
 	}
@@ -81,7 +83,7 @@ func (c *Client) once(ctx context.Context, r call) error {
 	x.Status, x.RequestID = response.StatusCode, c.requestID(response.Header)
 
 	if kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return &UntrustedError{x, fmt.Errorf("the answer is %s and not JSON", quote(response.Header.Get("Content-Type"))), notTheAPI}
+		return &UntrustedError{x, fmt.Errorf("the answer is %s and not JSON", printable.Quote(response.Header.Get("Content-Type"))), notTheAPI}
 	}
 	body := response.Body.(*limitedBody)
 	a := &answer{Exchange: x, header: response.Header, body: body}
@@ -104,7 +106,7 @@ func (c *Client) once(ctx context.Context, r call) error {
 	case errors.Is(err, io.EOF):
 		return &UntrustedError{x, errors.New("the answer is empty"), brokenCloud}
 	case err != nil && !isTyped(err):
-		return &UntrustedError{x, fmt.Errorf("the answer cannot be trusted: %s", plain(err.Error())), brokenCloud}
+		return &UntrustedError{x, fmt.Errorf("the answer cannot be trusted: %s", printable.Plain(err.Error())), brokenCloud}
 	}
 	return err
 }
@@ -163,7 +165,7 @@ func (c *Client) failed(ctx context.Context, x Exchange, err error, next string)
 // said is an error whose text may hold what a server said.
 type said struct{ error }
 
-func (s said) Error() string { return plain(s.error.Error()) }
+func (s said) Error() string { return printable.Plain(s.error.Error()) }
 func (s said) Unwrap() error { return s.error }
 
 func isCertificate(err error) bool {
@@ -206,7 +208,7 @@ func (c *Client) status(x Exchange, code gophercloud.ErrUnexpectedResponseCode, 
 	}
 	// A log-in's answer might repeat the password, another's the token.
 	if text := cloudMessage(code.Body); text != "" && x.Method == http.MethodGet {
-		cause = fmt.Errorf("the answer is %s", quote(c.withoutTokens(text)))
+		cause = fmt.Errorf("the answer is %s", printable.Quote(c.withoutTokens(text)))
 	}
 	if code.Actual == http.StatusUnauthorized && x.Method == http.MethodGet {
 		next = "the token was new: check that the user and the project are enabled, that the role is still there, " +
@@ -252,10 +254,10 @@ func cloudMessage(body []byte) string {
 // a token.
 func (c *Client) requestID(header http.Header) string {
 	id := c.withoutTokens(header.Get("X-Openstack-Request-Id"))
-	if len(id) > maxQuoted {
-		return quote(id)
+	if len(id) > printable.MaxQuoted {
+		return printable.Quote(id)
 	}
-	return plain(id)
+	return printable.Plain(id)
 }
 
 // ended is the error for a context that has ended: the time is up, or something

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"nfs-exportd/printable"
 )
 
 // retries is how often a request is sent again.
@@ -42,7 +44,7 @@ func (c *Client) again(ctx context.Context, once func() error) error {
 				", would be after the end of --timeout", "; ")
 			return transient.UnavailableError
 		}
-		c.opts.Log.InfoContext(ctx, "trying again", "wait", wait, "after", plain(transient.UnavailableError.Error()))
+		c.opts.Log.InfoContext(ctx, "trying again", "wait", wait, "after", printable.Plain(transient.UnavailableError.Error()))
 		if err := c.opts.Sleep(ctx, wait); err != nil {
 			return ended(ctx, transient.Exchange)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/printable"
 )
 
 // maxInstance is for one instance of a page, for what comes before the instances
@@ -157,7 +158,7 @@ func (r *pageReader) servers() error {
 		}
 		if errors.Is(err, errTooLong) {
 			r.body.err = fmt.Errorf("instance %d of the page (id %s) is longer than %d MiB",
-				len(r.page.servers)+1, quote(s.value.ID.value), maxInstance>>20)
+				len(r.page.servers)+1, printable.Quote(s.value.ID.value), maxInstance>>20)
 		}
 		if err != nil {
 			return err
@@ -184,7 +185,7 @@ func (r *pageReader) add(s *serverJSON) error {
 		missing = "addresses"
 	}
 	if missing != "" {
-		return fmt.Errorf("instance %s has no %s", quote(s.ID.value), missing)
+		return fmt.Errorf("instance %s has no %s", printable.Quote(s.ID.value), missing)
 	}
 	one := server{exports.Instance{ID: s.ID.value, Name: s.Name.value, Region: r.region, Status: s.Status.value}, s.TenantID.value}
 	for _, network := range slices.Sorted(maps.Keys(s.Addresses.value)) {
@@ -206,7 +207,7 @@ func (a addressJSON) parse() (netip.Addr, error) {
 	case a.Addr == "":
 		return addr, errors.New("an address has no addr")
 	case err != nil, addr.Zone() != "":
-		return addr, fmt.Errorf("%s is not an address", quote(a.Addr))
+		return addr, fmt.Errorf("%s is not an address", printable.Quote(a.Addr))
 	case a.Version != 4 && a.Version != 6:
 		return addr, fmt.Errorf("address %s has no version 4 or 6", addr)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/printable"
 )
 
 // Answer is the outcome of a comparison that may stay open.
@@ -156,7 +157,7 @@ func (c *comparison) expect(place exports.Place, options string) {
 			answer = CannotTell // they may be those of the other file
 		}
 		if answer != Agrees {
-			c.add(answer, false, place, "%s has the options %s instead of %s", PlaceText(place), QuoteWord(have), QuoteWord(options))
+			c.add(answer, false, place, "%s has the options %s instead of %s", PlaceText(place), printable.Word(have), printable.Word(options))
 		}
 	}
 }

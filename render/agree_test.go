@@ -197,26 +197,6 @@ func TestMatches(t *testing.T) {
 	}
 }
 
-// TestQuoteWord: what exportfs could have written stays as it is, what not is
-// quoted.
-func TestQuoteWord(t *testing.T) {
-	t.Parallel()
-	for word, want := range map[string]string{
-		"":                       `""`,
-		"rw,sec=sys!~":           "rw,sec=sys!~",
-		"rw ro":                  `"rw ro"`,
-		"rw\x7f":                 `"rw\x7f"`,
-		`rw"`:                    `"rw\""`,
-		`rw\`:                    `"rw\\"`,
-		strings.Repeat("a", 511): strings.Repeat("a", 511),
-		strings.Repeat("a", 512): `"` + strings.Repeat("a", 200) + `"...`,
-	} {
-		if got := QuoteWord(word); got != want {
-			t.Errorf("%q: %s, want %s", word, got, want)
-		}
-	}
-}
-
 func TestIsName(t *testing.T) {
 	t.Parallel()
 	for client, want := range map[string]bool{

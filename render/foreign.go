@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/printable"
 )
 
 // Foreign is an exports file that is not this program's.
@@ -30,7 +31,7 @@ type ForeignGrant struct {
 
 // String returns the grant for people, in ASCII.
 func (g ForeignGrant) String() string {
-	return fmt.Sprintf("%s(%s)", PlaceText(g.Place), QuoteWord(g.Options))
+	return fmt.Sprintf("%s(%s)", PlaceText(g.Place), printable.Word(g.Options))
 }
 
 // ParseForeign reads the text of the exports file at path as exportfs does.
@@ -54,9 +55,9 @@ type Conflict struct {
 func (c Conflict) String() string {
 	winner := "exportfs takes ours"
 	if c.Theirs {
-		winner = "exportfs takes that one, with the options " + QuoteWord(c.Options)
+		winner = "exportfs takes that one, with the options " + printable.Word(c.Options)
 	}
-	return fmt.Sprintf("%s is also in %s, line %d: %s", PlaceText(c.Grant.Place()), QuotePath(c.File), c.Line, winner)
+	return fmt.Sprintf("%s is also in %s, line %d: %s", PlaceText(c.Grant.Place()), printable.Word(c.File), c.Line, winner)
 }
 
 // Conflicts returns the wanted grants that foreign files have as well.

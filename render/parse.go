@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/printable"
 )
 
 // Parsed is the content of an exports file.
@@ -35,7 +36,7 @@ func (l Line) String() string {
 	if l.Number == 0 {
 		return l.Problem
 	}
-	return fmt.Sprintf("line %d: %s: %s", l.Number, l.Problem, Quote(l.Text))
+	return fmt.Sprintf("line %d: %s: %s", l.Number, l.Problem, printable.Quote(l.Text))
 }
 
 // Parse reads an exports file as Marshal writes it. It accepts any text, and

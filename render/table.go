@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/printable"
 )
 
 // Table is an active table (etab, as exportfs(8) writes it for rpc.mountd): the
@@ -25,7 +26,7 @@ type TableError struct {
 func (e *TableError) Error() string {
 	path := "the active table"
 	if e.Path != "" {
-		path += " " + QuotePath(e.Path)
+		path += " " + printable.Word(e.Path)
 	}
 	return fmt.Sprintf("%s, line %d: %s: run \"exportfs -ra\" and look at it again", path, e.Line, e.Problem)
 }
@@ -42,7 +43,7 @@ func ParseTable(text []byte) (Table, error) {
 			problem = "a second entry for a client on a path"
 		}
 		if problem != "" {
-			return nil, &TableError{Line: number, Problem: problem + ": " + Quote(line)}
+			return nil, &TableError{Line: number, Problem: problem + ": " + printable.Quote(line)}
 		}
 		table[place] = options
 	}

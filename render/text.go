@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/printable"
 )
 
 // The first line of the file is digestPrefix, 64 hexadecimal digits and
@@ -51,7 +52,7 @@ type UnsafeError struct {
 // Error names the field, its value and the reason.
 func (e *UnsafeError) Error() string {
 	return fmt.Sprintf("%s %s must not be written to an exports file: %s; this is a bug in nfs-exportd: nothing was written, please report it",
-		e.Field, Quote(e.Value), e.Reason)
+		e.Field, printable.Quote(e.Value), e.Reason)
 }
 
 // lineSize is how many bytes a line has, about.
@@ -119,6 +120,11 @@ var (
 	pathEscaper   = strings.NewReplacer(" ", `\040`, "#", `\043`)
 	pathUnescaper = strings.NewReplacer(`\040`, " ", `\043`, "#")
 )
+
+// PlaceText names a place for people, in ASCII.
+func PlaceText(p exports.Place) string {
+	return printable.Word(p.Path) + " for " + printable.Word(p.Client.String())
+}
 
 // CheckSafe returns an *UnsafeError for a grant whose line exportfs could read
 // as something else. What a byte does to exportfs was measured, byte by byte.

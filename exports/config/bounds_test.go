@@ -100,8 +100,8 @@ func TestParseBounds(t *testing.T) {
 	for _, test := range []struct{ name, text, want string }{
 		{"a line", "openstack: {cloud: " + a(4096) + "}\n" + in("true"), ""},
 		{"a longer line", "openstack: {cloud: " + a(4097) + "}\n" + in("true"), "has more than 4096 characters"},
-		{"what a message shows", "private: {a: {gid: " + a(80) + "}}", `not the text "` + a(80) + `"`},
-		{"more than a message shows", "private: {a: {gid: " + a(81) + "}}", `not the text "` + a(80) + `…"`},
+		{"what a message shows", "private: {a: {gid: " + a(200) + "}}", `not the text "` + a(200) + `"`},
+		{"more than a message shows", "private: {a: {gid: " + a(201) + "}}", `not the text "` + a(200) + `"...`},
 	} {
 		got := ""
 		if _, err := config.Parse([]byte(test.text)); err != nil {

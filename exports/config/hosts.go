@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/printable"
 )
 
 func (p *parser) mount(key, value *yaml.Node, field string) (exports.Mount, bool) {
@@ -36,7 +36,7 @@ func (p *parser) mount(key, value *yaml.Node, field string) (exports.Mount, bool
 
 // parseMount takes the HOST:/PATH of a project apart.
 func parseMount(text string) (host, path string, err error) {
-	quoted := strconv.Quote(shorten(text, maxQuoted))
+	quoted := printable.Quote(text)
 	host, raw, ok := strings.Cut(text, ":/")
 	if !ok {
 		return "", "", fmt.Errorf("%s is not HOST:/PATH, nor true or false", quoted)

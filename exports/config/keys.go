@@ -9,6 +9,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"nfs-exportd/printable"
 	"nfs-exportd/yamlfile"
 )
 
@@ -45,7 +46,7 @@ func (p *parser) mapping(node *yaml.Node, field string, at level) map[string]*ya
 		case len(p.problems) == maxProblems:
 			p.more++ // without the search for a near key, which takes its time
 		default:
-			p.problem(key, field, "unknown key %q%s", shorten(key.Value, maxQuoted), instead(key.Value, at))
+			p.problem(key, field, "unknown key %s%s", printable.Quote(key.Value), instead(key.Value, at))
 		}
 	})
 	return values
@@ -120,11 +121,11 @@ func (p *parser) pairs(node *yaml.Node, field string, visit func(key, value *yam
 			p.problem(at, field, `a key must be plain text, not nothing: if a project has this name, write its id, or the name in quotes`)
 			continue
 		case strings.ContainsFunc(key.Value, unicode.IsControl):
-			p.problem(at, field, "key %q has a control character", shorten(key.Value, maxQuoted))
+			p.problem(at, field, "key %s has a control character", printable.Quote(key.Value))
 			continue
 		}
 		if first, ok := seen[key.Value]; ok {
-			p.problem(at, field, "key %q is there twice, first in line %d", shorten(key.Value, maxQuoted), first)
+			p.problem(at, field, "key %s is there twice, first in line %d", printable.Quote(key.Value), first)
 			continue
 		}
 		seen[key.Value] = at.Line

@@ -8,6 +8,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/printable"
 	"nfs-exportd/yamlfile"
 )
 
@@ -75,7 +76,7 @@ func (p *parser) reason(node *yaml.Node, field string) string {
 	case text == "":
 		p.problem(yamlfile.Resolve(node), field, "must not be empty")
 	case strings.ContainsFunc(text, unicode.IsControl):
-		p.problem(yamlfile.Resolve(node), field, "%q has a control character", shorten(text, maxQuoted))
+		p.problem(yamlfile.Resolve(node), field, "%s has a control character", printable.Quote(text))
 	}
 	return text
 }

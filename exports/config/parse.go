@@ -10,6 +10,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/printable"
 	"nfs-exportd/yamlfile"
 )
 
@@ -114,7 +115,7 @@ func (p *parser) openStack(section *yaml.Node, o *exports.OpenStack) {
 	text("credentials", &o.Credentials)
 	if o.Credentials != "" && !path.IsAbs(o.Credentials) {
 		p.problem(yamlfile.Resolve(fields["credentials"]), "openstack.credentials",
-			"%q does not start with a slash: which file that is would depend on where the program is started", shorten(o.Credentials, maxQuoted))
+			"%s does not start with a slash: which file that is would depend on where the program is started", printable.Quote(o.Credentials))
 	}
 	text("domain", &o.Domain)
 	texts("regions", &o.Regions)

@@ -14,7 +14,6 @@ const (
 	maxProblems = 50
 	maxField    = 200
 	maxMessage  = 600
-	maxQuoted   = 80
 )
 
 // Problem is one thing that is wrong with the file.

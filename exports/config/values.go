@@ -8,6 +8,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"nfs-exportd/printable"
 	"nfs-exportd/yamlfile"
 )
 
@@ -24,7 +25,7 @@ const (
 func (p *parser) untagged(node *yaml.Node, field string) (*yaml.Node, bool) {
 	node = yamlfile.Resolve(node)
 	if yamlfile.Tagged(node) {
-		p.problem(node, field, "has the tag %q, which is not understood here: take it out", shorten(node.Tag, maxQuoted))
+		p.problem(node, field, "has the tag %s, which is not understood here: take it out", printable.Quote(node.Tag))
 		return node, false
 	}
 	return node, true
@@ -87,10 +88,10 @@ func (p *parser) line(node *yaml.Node, field string) (string, bool) {
 		p.problem(yamlfile.Resolve(node), field, "has more than %d characters", maxLine)
 		return "", false
 	case strings.ContainsFunc(text, unicode.IsControl):
-		p.problem(yamlfile.Resolve(node), field, "%q has a control character", shorten(text, maxQuoted))
+		p.problem(yamlfile.Resolve(node), field, "%s has a control character", printable.Quote(text))
 		return "", false
 	case strings.TrimSpace(text) != text:
-		p.problem(yamlfile.Resolve(node), field, "%q has a space at its start or its end: take it out", shorten(text, maxQuoted))
+		p.problem(yamlfile.Resolve(node), field, "%s has a space at its start or its end: take it out", printable.Quote(text))
 		return "", false
 	}
 	return text, true
@@ -116,7 +117,7 @@ func (p *parser) lines(node *yaml.Node, field string) []string {
 		switch {
 		case !ok:
 		case seen[value]:
-			p.problem(item, field, "%q is there twice", shorten(value, maxQuoted))
+			p.problem(item, field, "%s is there twice", printable.Quote(value))
 		default:
 			seen[value] = true
 			values = append(values, value)
@@ -142,7 +143,7 @@ func (p *parser) number(node *yaml.Node, field string, least, most int) (int, bo
 	}
 	got := kind(node)
 	if node.Kind == yaml.ScalarNode && node.Value != "" {
-		got = strconv.Quote(shorten(node.Value, maxQuoted))
+		got = printable.Quote(node.Value)
 	}
 	if node.Tag == "!!str" && node.Kind == yaml.ScalarNode {
 		got = "the text " + got

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"nfs-exportd/printable"
 )
 
 // Error is a file or directory that could not be read or written.
@@ -27,7 +29,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Error says what failed, why, and what to do.
 func (e *Error) Error() string {
-	return fmt.Sprintf("cannot %s %s: %s: %s", e.Op, quotePath(e.Path), Bare(e.Err), e.next())
+	return fmt.Sprintf("cannot %s %s: %s: %s", e.Op, printable.Word(e.Path), Bare(e.Err), e.next())
 }
 
 // AdviceOpenFiles is what to do if the limit for open files is reached.
@@ -35,7 +37,7 @@ const AdviceOpenFiles = "raise the limit for open files (ulimit -n, in systemd L
 
 // next returns what a person can do about it.
 func (e *Error) next() string {
-	dir := quotePath(filepath.Dir(e.Path))
+	dir := printable.Word(filepath.Dir(e.Path))
 	switch {
 	case errors.Is(e.Err, ErrNotRegular), errors.Is(e.Err, ErrFIFO), errors.Is(e.Err, syscall.ELOOP), errors.Is(e.Err, syscall.EISDIR), errors.Is(e.Err, syscall.ENXIO):
 		return "see what it is, move it away, and run again"

@@ -2,8 +2,8 @@ package exportfs
 
 import (
 	"bytes"
-	"fmt"
-	"strings"
+
+	"nfs-exportd/printable"
 )
 
 // Output keeps the first 8 KiB that a program prints and ignores the rest. The
@@ -16,25 +16,5 @@ func (o *Output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// String returns what was kept, fit for a terminal and a log: lines of printable
-// ASCII, with other bytes as \xNN.
-func (o *Output) String() string {
-	var b strings.Builder
-	for line := range bytes.Lines(o.kept.Bytes()) {
-		line = bytes.TrimSpace(line)
-		if len(line) == 0 {
-			continue
-		}
-		if b.Len() > 0 {
-			b.WriteByte('\n')
-		}
-		for _, c := range line {
-			if c < ' ' || c >= 0x7f {
-				fmt.Fprintf(&b, `\x%02x`, c)
-			} else {
-				b.WriteByte(c)
-			}
-		}
-	}
-	return b.String()
-}
+// String returns what was kept, as [printable.Lines] has it.
+func (o *Output) String() string { return printable.Lines(o.kept.Bytes()) }

@@ -7,7 +7,7 @@ import (
 	"iter"
 	"os"
 
-	"nfs-exportd/render"
+	"nfs-exportd/printable"
 	"nfs-exportd/render/disk"
 )
 
@@ -23,7 +23,7 @@ type PathProblem struct {
 
 // Error names the path and the problem.
 func (p *PathProblem) Error() string {
-	return fmt.Sprintf("exported path %s: %s", render.QuotePath(p.Path), p.Problem)
+	return fmt.Sprintf("exported path %s: %s", printable.Word(p.Path), p.Problem)
 }
 
 // CheckPaths looks at directories that are to be exported. exportfs follows
@@ -48,9 +48,9 @@ func checkPath(path string) (fatal bool, problem string) {
 		case err != nil:
 			return false, fmt.Sprintf("it cannot be looked at (%s): see that it is a directory; exportfs will look as root", disk.Bare(err))
 		case info.Mode()&fs.ModeSymlink != 0:
-			return true, fmt.Sprintf("%s is a symbolic link: name the directory that is meant in the configuration", render.QuotePath(at))
+			return true, fmt.Sprintf("%s is a symbolic link: name the directory that is meant in the configuration", printable.Word(at))
 		case !info.IsDir():
-			return true, fmt.Sprintf("%s is not a directory: name the directory that is meant in the configuration", render.QuotePath(at))
+			return true, fmt.Sprintf("%s is not a directory: name the directory that is meant in the configuration", printable.Word(at))
 		}
 	}
 	return false, ""

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"syscall"
 
-	"nfs-exportd/render"
+	"nfs-exportd/printable"
 	"nfs-exportd/render/disk"
 )
 
@@ -51,15 +51,15 @@ func (e *Error) Error() string {
 	case errors.Is(e.Err, ErrKilled):
 		return e.Ran.String()
 	case errors.Is(e.Err, ErrRejectsAll):
-		return fmt.Sprintf("%s %s: %s: see that it is this host's exportfs, and mend what it speaks of", render.QuotePath(e.Path), e.Err, e.Ran)
+		return fmt.Sprintf("%s %s: %s: see that it is this host's exportfs, and mend what it speaks of", printable.Word(e.Path), e.Err, e.Ran)
 	case errors.Is(e.Err, context.DeadlineExceeded):
 		said := ""
 		if e.Ran.Said != "" {
 			said = " (it said: " + oneLine(e.Ran.Said) + ")"
 		}
-		return fmt.Sprintf("%s did not come to an end in time and was killed%s: see whether another exportfs hangs, or a host name in an exports file does not resolve", render.QuotePath(e.Path), said)
+		return fmt.Sprintf("%s did not come to an end in time and was killed%s: see whether another exportfs hangs, or a host name in an exports file does not resolve", printable.Word(e.Path), said)
 	case errors.Is(e.Err, exec.ErrNotFound), errors.Is(e.Err, syscall.ENOENT):
-		return fmt.Sprintf("cannot run %s: %s: install the NFS server's tools (Debian: nfs-kernel-server), or name the program with --exportfs", render.QuotePath(e.Path), disk.Bare(e.Err))
+		return fmt.Sprintf("cannot run %s: %s: install the NFS server's tools (Debian: nfs-kernel-server), or name the program with --exportfs", printable.Word(e.Path), disk.Bare(e.Err))
 	}
 	next := "see that it is a program that this user may run"
 	switch {
@@ -68,7 +68,7 @@ func (e *Error) Error() string {
 	case errors.Is(e.Err, syscall.EAGAIN), errors.Is(e.Err, syscall.ENOMEM):
 		next = "see whether memory is short, or the number of processes limited, and run again"
 	}
-	return fmt.Sprintf("cannot run %s: %s: %s", render.QuotePath(e.Path), disk.Bare(e.Err), next)
+	return fmt.Sprintf("cannot run %s: %s: %s", printable.Word(e.Path), disk.Bare(e.Err), next)
 }
 
 // ErrRejectsAll is for a program that reads a line that every exportfs accepts,

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/printable"
 	"nfs-exportd/render"
 	"nfs-exportd/render/disk"
 	"nfs-exportd/render/exportfs"
@@ -46,7 +47,7 @@ func (e *AdoptError) Error() string {
 	for i, line := range e.Lines {
 		lines[i] = line.String()
 	}
-	return fmt.Sprintf("cannot adopt %s: %s: move its grants into the configuration by hand, or leave the file where it is", render.QuotePath(e.Path), strings.Join(lines, "; "))
+	return fmt.Sprintf("cannot adopt %s: %s: move its grants into the configuration by hand, or leave the file where it is", printable.Word(e.Path), strings.Join(lines, "; "))
 }
 
 // ReadAdopted reads a file to be adopted: lines of PATH -OPTIONS CLIENT..., or
@@ -123,7 +124,7 @@ func (a Adopted) moveAside() error {
 		return err
 	}
 	if !now.same(a.snapshot) {
-		return fmt.Errorf("cannot adopt %s: %w: see who else writes to it, and run again", render.QuotePath(a.Path), ErrChanged)
+		return fmt.Errorf("cannot adopt %s: %w: see who else writes to it, and run again", printable.Word(a.Path), ErrChanged)
 	}
 	if _, err := os.Lstat(a.aside()); !errors.Is(err, fs.ErrNotExist) {
 		return disk.NewError(a.aside(), "rename the adopted file to", fs.ErrExist)

@@ -8,6 +8,7 @@ import (
 	"maps"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/printable"
 	"nfs-exportd/render"
 	"nfs-exportd/render/exportfs"
 )
@@ -118,7 +119,7 @@ func (j Job) activate(ctx context.Context) (exportfs.Ran, []render.Difference, e
 	pending := j.Exportfs.Pending()
 	// A clock that was put back makes a flush look older than the table, too.
 	if now, ok := j.Exportfs.LastFlush(); ok && now <= flush && pending != "" {
-		return ran, nil, errors.New(pending + ": see that exportfs can write to " + render.QuotePath(j.Exportfs.Flush))
+		return ran, nil, errors.New(pending + ": see that exportfs can write to " + printable.Word(j.Exportfs.Flush))
 	}
 	table, err := exportfs.ReadTable(j.Exportfs.Etab)
 	if err != nil {
@@ -166,7 +167,7 @@ func Unchanged(before, now []render.Foreign) error {
 }
 
 func changedError(op, path string) error {
-	return fmt.Errorf("cannot %s %s: %w; nothing was changed: see who else writes to it, and run again", op, render.QuotePath(path), ErrChanged)
+	return fmt.Errorf("cannot %s %s: %w; nothing was changed: see who else writes to it, and run again", op, printable.Word(path), ErrChanged)
 }
 
 // try runs exportfs and adds to done what came of it, or returns what is wrong

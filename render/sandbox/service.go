@@ -10,7 +10,7 @@ import (
 	"os"
 	"time"
 
-	"nfs-exportd/render"
+	"nfs-exportd/printable"
 	"nfs-exportd/render/disk"
 )
 
@@ -28,7 +28,7 @@ type ServiceError struct {
 // Error says what failed and where to look.
 func (e *ServiceError) Error() string {
 	return fmt.Sprintf("no proof from the service at %s: %s: nothing was changed; see \"systemctl status nfs-exportd-proof.socket\" and \"journalctl -u 'nfs-exportd-proof@*'\"",
-		render.QuotePath(e.Socket), e.Err)
+		printable.Word(e.Socket), e.Err)
 }
 
 // Unwrap returns Err.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/printable"
 	"nfs-exportd/render"
 	"nfs-exportd/render/exportfs"
 )
@@ -26,13 +27,13 @@ type RejectedError struct {
 // Error names what exportfs rejects, and what it says about each.
 func (e *RejectedError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s does not take what the configuration asks for: ", render.QuotePath(e.Exportfs))
+	fmt.Fprintf(&b, "%s does not take what the configuration asks for: ", printable.Word(e.Exportfs))
 	for i, g := range e.Grants {
-		of := fmt.Sprintf("project %s", render.Quote(g.Owner.String()))
+		of := fmt.Sprintf("project %s", printable.Quote(g.Owner.String()))
 		if g.Owner.Public != "" {
-			of = fmt.Sprintf("public line %s", render.Quote(g.Owner.Public))
+			of = fmt.Sprintf("public line %s", printable.Quote(g.Owner.Public))
 		}
-		fmt.Fprintf(&b, "%s(%s) of %s: %s; ", render.PlaceText(g.Place()), render.QuoteWord(g.Options), of, strings.ReplaceAll(e.Said[i], "\n", " | "))
+		fmt.Fprintf(&b, "%s(%s) of %s: %s; ", render.PlaceText(g.Place()), printable.Word(g.Options), of, strings.ReplaceAll(e.Said[i], "\n", " | "))
 	}
 	b.WriteString("correct these options in the configuration; exports(5) of this host lists those that it knows")
 	return b.String()
