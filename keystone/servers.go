@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"reflect"
+	"unique"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -138,6 +139,12 @@ func (r *pageReader) text() (string, error) {
 	return t.String(), nil
 }
 
+// commonText reads text of which there are few different ones, and keeps each once.
+func (r *pageReader) commonText() (string, error) {
+	text, err := r.text()
+	return unique.Make(text).Value(), err
+}
+
 func (r *pageReader) servers() error {
 	if _, err := readKind[[]any](r.d, jsontext.KindBeginArray); err != nil {
 		return err
@@ -174,9 +181,9 @@ func (r *pageReader) server(s *server) error {
 			hasName = true
 			s.Name, err = r.text()
 		case `"status"`:
-			s.Status, err = r.text()
+			s.Status, err = r.commonText()
 		case `"tenant_id"`:
-			s.projectID, err = r.text()
+			s.projectID, err = r.commonText()
 		case `"addresses"`:
 			hasAddresses = true
 			s.Addresses, err = r.addresses()
@@ -211,10 +218,11 @@ func (r *pageReader) server(s *server) error {
 // addresses reads the addresses of an instance, by network.
 func (r *pageReader) addresses() (all []exports.Address, err error) {
 	err = members(r.d, func(name []byte) error {
-		network, err := jsontext.AppendUnquote(nil, name)
+		text, err := jsontext.AppendUnquote(nil, name)
 		if err != nil {
 			return err
 		}
+		network := unique.Make(string(text)).Value()
 		var list given[[]addressJSON]
 		if err := json.UnmarshalDecode(r.d, &list); err != nil {
 			return err
@@ -224,7 +232,7 @@ func (r *pageReader) addresses() (all []exports.Address, err error) {
 			if err != nil {
 				return err
 			}
-			all = append(all, exports.Address{Network: string(network), Addr: addr})
+			all = append(all, exports.Address{Network: network, Addr: addr})
 		}
 		return nil
 	})
