@@ -15,7 +15,9 @@ func (r result) printText(w io.Writer) error {
 	var b strings.Builder
 	c, f := r.candidate, r.files
 	if c.rewrites {
-		b.Write(render.Diff(f.path, f.old.Text, c.text, f.old.Exists))
+		if _, err := w.Write(render.Diff(f.path, f.old.Text, c.text, f.old.Exists)); err != nil {
+			return err
+		}
 	}
 	switch {
 	case r.held != nil && r.held.standby:

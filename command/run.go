@@ -34,9 +34,9 @@ const (
 // zero value.
 type result struct {
 	situation
-	files     *files // nil: they cannot be read
-	evidence  exports.Evidence
-	complete  bool // the cloud has answered all that it was asked
+	files     *files           // nil: they cannot be read
+	evidence  exports.Evidence // only up to the plan, but for explain
+	complete  bool             // the cloud has answered all that it was asked
 	plan      exports.Plan
 	decided   bool // there is a plan
 	candidate candidate
@@ -72,6 +72,7 @@ func (j job) run(ctx context.Context, show func(result) error) (r result, err er
 	if j.purpose == toExplain || r.held != nil {
 		return r, j.steps.err
 	}
+	r.evidence = exports.Evidence{} // no later step needs it, and it is large
 
 	r.candidate, r.rendered = j.render(r.files, r.plan, r.decided)
 	r.tested = j.testRun(ctx, r, reads)
