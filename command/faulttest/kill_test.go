@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -217,6 +218,7 @@ func (b *built) testKills(t *testing.T) {
 	const each = 150
 	seen := map[string]int{}
 	litter, most := 0, 0
+	var unhealed *os.File
 	for i := range 2 * each {
 		before, _ := b.stage(t)
 		config = 1 - before
@@ -225,9 +227,7 @@ func (b *built) testKills(t *testing.T) {
 		cmd := b.command(t.Context(), "apply", config, "--lock-timeout", "10s")
 		cmd.Stdout, cmd.Stderr = nil, nil
 		start := time.Now()
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
+		family := startFamily(t, cmd)
 		after := whole[len(whole)/2] * time.Duration(i) / each
 		if i >= each {
 			w.wait(t)
@@ -252,10 +252,18 @@ func (b *built) testKills(t *testing.T) {
 		litter += n
 		most = max(most, n)
 		// Every other one is left for the next that is killed.
-		if i%2 == 0 {
-			b.heal(t, config)
+		if i%2 == 1 {
+			unhealed = family
+			continue
 		}
+		// The exportfs of the one that was left may have read the exports file before
+		// this one wrote it, and write that table after the next apply has found
+		// everything right. No apply can prevent that.
+		waitForFamily(t, unhealed)
+		b.heal(t, config)
+		waitForFamily(t, family)
 	}
+	waitForFamily(t, unhealed)
 	b.heal(t, config)
 	t.Logf("%d kills in %s (from the first file %s): %v, %d left a temporary file", 2*each, whole[len(whole)/2], tail[len(tail)/2], seen, litter)
 	if most > 1 {
@@ -268,6 +276,34 @@ func (b *built) testKills(t *testing.T) {
 	}
 	if litter == 0 {
 		t.Error("no kill was in the middle of the write")
+	}
+}
+
+// startFamily starts a command and returns a file that is at its end once the
+// command and all its descendants have ended: until then they have its other end
+// open.
+func startFamily(t *testing.T, cmd *exec.Cmd) *os.File {
+	t.Helper()
+	family, member, err := os.Pipe()
+	if err == nil {
+		cmd.ExtraFiles = []*os.File{member}
+		err = errors.Join(cmd.Start(), member.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return family
+}
+
+// waitForFamily waits for the end of what startFamily started. nil has ended.
+func waitForFamily(t *testing.T, family *os.File) {
+	t.Helper()
+	if family == nil {
+		return
+	}
+	_, err := io.Copy(io.Discard, family)
+	if err := errors.Join(err, family.Close()); err != nil {
+		t.Fatal(err)
 	}
 }
 
