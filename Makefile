@@ -32,7 +32,7 @@ test:
 		echo 'no race detector: it needs cgo and a C compiler'; race=; \
 	}; \
 	$(GO) test $$race -shuffle=on -skip '^TestFaults' ./...
-	$(GO) test -run '^TestFaults' ./command/faulttest
+	$(GO) test -run '^TestFaults' ./keystone/... ./command/faulttest
 
 # The daily loop: what is fast of lint and test.
 quick:
