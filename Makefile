@@ -32,7 +32,7 @@ test:
 		echo 'no race detector: it needs cgo and a C compiler'; race=; \
 	}; \
 	$(GO) test $$race -shuffle=on -skip '^TestFaults' ./...
-	$(GO) test -run '^TestFaults' ./command/faulttest
+	$(GO) test -run '^TestFaults' ./keystone/... ./command/faulttest
 
 # The daily loop: what is fast of lint and test.
 quick:
@@ -98,14 +98,14 @@ clean:
 # to do.
 .PHONY: bench bench-once
 bench: build
-	$(GO) test -run '^$$' -bench . ./exports ./keystone/... ./render/...
+	$(GO) test -run '^$$' -bench . ./exports/... ./keystone/... ./render/...
 	test ! -x /usr/sbin/exportfs || testdata/bench/exportfs.sh
 	$(GO) build -o bin/testcloud ./keystone/keystonetest/testcloud
 	$(GO) run ./testdata/bench bin/nfs-exportd bin/testcloud
 
 # Each of these once and small, so that none rots. How long it takes does not matter.
 bench-once: build
-	$(GO) test -run '^$$' -bench . -benchtime 1x ./exports ./keystone/... ./render/...
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./exports/... ./keystone/... ./render/...
 	$(GO) build -o bin/testcloud ./keystone/keystonetest/testcloud
 	$(GO) run ./testdata/bench -once bin/nfs-exportd bin/testcloud
 

@@ -114,7 +114,7 @@ func TestFileStates(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 					defer cancel()
 					_, err = Open(ctx, c, Options{})
 					if _, statErr := os.Stat(path); statErr == nil && !strings.Contains(says, "not a regular file") && !strings.Contains(says, "larger") && !strings.Contains(says, "no such device") {

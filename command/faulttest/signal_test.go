@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
 	"strings"
 	"sync"
@@ -35,6 +36,11 @@ const (
 // TestSignals ends a run before the write, where it ends at once and changes
 // nothing, and in it, where it is finished first.
 func TestSignals(t *testing.T) {
+	// nohup and a shell's & have the tests ignore some of them, and every program that
+	// they run as well. What the tests catch has its default effect there.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(caught)
 	d := newDisk(t, newWorld(t, "{system: [admin]}", []string{"OS_SYSTEM_SCOPE=all"}))
 	for _, test := range []struct {
 		name    string

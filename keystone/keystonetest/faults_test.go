@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -381,6 +382,38 @@ func TestCloseEndsWhatWaits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDisconnectBesideDials: a client may dial for a request that it has given up.
+func TestDisconnectBesideDials(t *testing.T) {
+	s := small(t)
+	stop := make(chan struct{})
+	var dials sync.WaitGroup
+	dials.Go(func() {
+		var last net.Conn
+		for {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if last != nil {
+				_ = last.Close() // nothing was written
+			}
+			last = conn
+			select {
+			case <-stop:
+				_ = last.Close()
+				return
+			default:
+			}
+		}
+	})
+	for range 100 {
+		s.Disconnect()
+	}
+	close(stop)
+	dials.Wait()
 }
 
 func TestClosedServerRefuses(t *testing.T) {

@@ -12,11 +12,13 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -107,15 +109,22 @@ func (s *Server) Close() {
 // a request which a client gave up is not counted as one of the next client. No
 // client may have requests under way.
 func (s *Server) Disconnect() {
-	// Connections are accepted in their order: after this one none is still to come.
+	// Connections are accepted in their order: after this one only those are still to
+	// come that a client dials for a request which it gave up, and it sends nothing there.
 	last, err := net.Dial("tcp", s.server.Listener.Addr().String())
 	if err != nil {
 		return // the server is closed
 	}
 	defer func() { _ = last.Close() }() // nothing was written
-	s.connections.wait(func(c *connections) bool { return c.last == last.LocalAddr().String() })
+	var accepted []net.Conn
+	s.connections.wait(func(open map[net.Conn]bool) bool {
+		accepted = slices.Collect(maps.Keys(open))
+		return slices.ContainsFunc(accepted, func(conn net.Conn) bool { return conn.RemoteAddr().String() == last.LocalAddr().String() })
+	})
 	s.server.CloseClientConnections()
-	s.connections.wait(func(c *connections) bool { return len(c.open) == 0 })
+	s.connections.wait(func(open map[net.Conn]bool) bool {
+		return !slices.ContainsFunc(accepted, func(conn net.Conn) bool { return open[conn] })
+	})
 }
 
 // connections are those of a server on which a request may be answered.
@@ -123,7 +132,6 @@ type connections struct {
 	mu      sync.Mutex
 	changed sync.Cond
 	open    map[net.Conn]bool
-	last    string // the client's address on the one that was accepted last
 }
 
 // change is as in [http.Server.ConnState].
@@ -132,7 +140,7 @@ func (c *connections) change(conn net.Conn, state http.ConnState) {
 	defer c.mu.Unlock()
 	switch state {
 	case http.StateNew:
-		c.open[conn], c.last = true, conn.RemoteAddr().String()
+		c.open[conn] = true
 	case http.StateClosed, http.StateHijacked:
 		delete(c.open, conn)
 	default:
@@ -141,10 +149,10 @@ func (c *connections) change(conn net.Conn, state http.ConnState) {
 	c.changed.Broadcast()
 }
 
-func (c *connections) wait(until func(*connections) bool) {
+func (c *connections) wait(until func(open map[net.Conn]bool) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !until(c) {
+	for !until(c.open) {
 		c.changed.Wait()
 	}
 }

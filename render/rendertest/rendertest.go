@@ -13,12 +13,20 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"nfs-exportd/exports"
 )
 
 // DirEnv has the directory of a test that AsNobody runs again.
 const DirEnv = "RENDER_TEST_DIR"
+
+// Limits returns time limits for a program that hangs, to be tried one after the
+// other: on a busy machine the first can be over before the program has done what it
+// does before it hangs.
+func Limits() []time.Duration {
+	return []time.Duration{300 * time.Millisecond, 3 * time.Second, 30 * time.Second}
+}
 
 // Tools returns the owner of the grants of Set.
 func Tools() exports.Owner { return exports.Owner{ID: "0123456789abcdef", Name: "tools"} }
