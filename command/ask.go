@@ -44,7 +44,13 @@ func (c cloud) close() {
 
 // connect logs in, if there is something to ask.
 func (j job) connect(ctx context.Context, s situation, f *files) (c cloud) {
-	ready := s.hosts != nil && (s.creds != nil || !j.steps.goOn || len(s.config.Projects) == 0)
+	ready := s.hosts != nil
+	if j.purpose == toCheck {
+		ready = ready && (s.creds != nil || len(s.config.Projects) == 0)
+	} else {
+		// Without the exports files no other command has anything to say.
+		ready = ready && f != nil
+	}
 	if s.hosts != nil {
 		c.wanted = j.wanted(s, f)
 	}
