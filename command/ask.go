@@ -44,12 +44,9 @@ func (c cloud) close() {
 
 // connect logs in, if there is something to ask.
 func (j job) connect(ctx context.Context, s situation, f *files) (c cloud) {
-	ready := s.hosts != nil
+	ready := j.steps.err == nil // explain asks nobody after a failure either
 	if j.purpose == toCheck {
-		ready = ready && (s.creds != nil || len(s.config.Projects) == 0)
-	} else {
-		// Without the exports files no other command has anything to say.
-		ready = ready && f != nil
+		ready = s.hosts != nil && (s.creds != nil || len(s.config.Projects) == 0)
 	}
 	if s.hosts != nil {
 		c.wanted = j.wanted(s, f)
