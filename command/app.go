@@ -121,7 +121,7 @@ func (j *job) begin(c *cli.Context) (err error) {
 
 // warn logs warnings of plan and apply. check and explain say such things themselves.
 func (j job) warn(warnings ...string) {
-	if j.purpose > toApply {
+	if j.steps.goOn {
 		return
 	}
 	for _, warning := range warnings {

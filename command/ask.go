@@ -45,7 +45,10 @@ func (c cloud) close() {
 
 // connect logs in, if there is something to ask.
 func (j job) connect(ctx context.Context, s situation, f *files) (c cloud) {
-	ready := s.hosts != nil && (s.creds != nil || !j.steps.goOn || len(s.config.Projects) == 0)
+	ready := j.steps.err == nil // explain asks nobody after a failure either
+	if j.purpose == toCheck {
+		ready = s.hosts != nil && (s.creds != nil || len(s.config.Projects) == 0)
+	}
 	if s.hosts != nil {
 		c.wanted = j.wanted(s, f)
 	}

@@ -279,12 +279,12 @@ func TestMetricsOfABug(t *testing.T) {
 	}
 	var stderr bytes.Buffer
 	a := App{Stdout: bugWriter{}, Stderr: &stderr, Getenv: func(string) string { return "" }, Now: time.Now, Local: func() ([]netip.Addr, error) { return nil, nil }}
-	status := a.Run(t.Context(), []string{"nfs-exportd", "apply", "--config", config, "--exports-file", file, "--metrics-file", path, "--no-reload", "--no-preflight"})
+	got := a.Run(t.Context(), []string{"nfs-exportd", "apply", "--config", config, "--exports-file", file, "--metrics-file", path, "--no-reload", "--no-preflight"})
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if status != ExitBug || !strings.Contains(string(text), "\nnfs_exportd_grants 1\n") {
-		t.Errorf("exit status %d, want %d, and 1 grant:\n%s%s", status, ExitBug, stderr.String(), text)
+	if got != ExitBug || !strings.Contains(string(text), "\nnfs_exportd_grants 1\n") {
+		t.Errorf("exit status %d, want %d, and 1 grant:\n%s%s", got, ExitBug, stderr.String(), text)
 	}
 }

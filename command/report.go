@@ -38,7 +38,7 @@ func (r result) printText(w io.Writer) error {
 			len(r.plan.Added), len(r.plan.Removed), len(r.plan.Changed), f.today.Len(), r.plan.Desired.Len(), c.id)
 	case r.reloads():
 		fmt.Fprintf(&b, "%s is as it should be, but the active exports are not:\n", f.path)
-		for _, difference := range r.tested.table.Differences {
+		for _, difference := range r.tested.active.Differences {
 			fmt.Fprintf(&b, "  %s\n", difference)
 		}
 		b.WriteString("exportfs has to read it again\n")

@@ -17,16 +17,16 @@ import (
 // tested is what exportfs makes of the candidate, and what there is to do.
 type tested struct {
 	proven *render.Proven // nil: there was no test run
-	// table tells how the active table compares with the candidate; nil if nobody
+	// active says how the active table compares with the candidate; nil if nobody
 	// looked.
-	table *render.Agreement
+	active *render.Agreement
 }
 
 // reloads reports whether the active table is out of step with a file that is right
 // already, or may be so. After a test run all that can be left open is what host names
 // stand for, which another run of exportfs would not tell either.
 func (t tested) reloads() bool {
-	return t.table != nil && (t.table.Answer == render.Disagrees || t.table.Answer == render.CannotTell && t.proven == nil)
+	return t.active != nil && (t.active.Answer == render.Disagrees || t.active.Answer == render.CannotTell && t.proven == nil)
 }
 
 // testRun looks at the directories that are to be exported, and has exportfs read the
@@ -56,11 +56,11 @@ func (j job) try(ctx context.Context, f *files, desired exports.Set, c candidate
 	if !j.flags.noReload {
 		table, err = exportfs.ReadTable(j.flags.etab)
 		if broken, ok := errors.AsType[*render.TableError](err); ok {
-			t.table = &render.Agreement{Answer: render.Disagrees, Differences: []string{broken.Error()}}
+			t.active = &render.Agreement{Answer: render.Disagrees, Differences: []string{broken.Error()}}
 		} else if err != nil {
 			return t, "", err
 		} else if !c.rewrites {
-			t.table = j.withKernel(table.Agrees(desired, f.foreign))
+			t.active = j.withKernel(table.Agrees(desired, f.foreign))
 		}
 	}
 	changes := c.rewrites || t.reloads()
@@ -86,8 +86,8 @@ func (j job) try(ctx context.Context, f *files, desired exports.Set, c candidate
 	}
 	t.proven = &proven
 	j.log.Debug("exportfs reads the new file as it is meant", "sandbox", "namespaces of its own")
-	if t.table != nil && table != nil {
-		t.table = j.withKernel(table.Matches(proven, f.foreign))
+	if t.active != nil && table != nil {
+		t.active = j.withKernel(table.Matches(proven, f.foreign))
 	}
 	return t, "exportfs reads the new file as it is meant", nil
 }
