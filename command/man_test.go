@@ -1,44 +1,75 @@
 package command
 
 import (
-	"bytes"
-	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/urfave/cli/v2"
 )
 
-// manual is a man page's source, section by section and subsection by subsection.
-func manual(t *testing.T, file string) map[string]string {
+// manual returns the lines of each section and subsection of a man page.
+func manual(t *testing.T, file string) map[string][]string {
 	t.Helper()
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile("../man/" + file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sections, title := map[string]string{}, ""
-	for line := range strings.Lines(string(text)) {
-		if name, ok := strings.CutPrefix(line, ".Sh "); ok {
-			title = strings.TrimSpace(name)
-		} else if name, ok := strings.CutPrefix(line, ".Ss "); ok {
-			title = strings.TrimSpace(name)
-		} else {
-			sections[title] += line
+	sections, title := map[string][]string{}, ""
+	for line := range strings.SplitSeq(strings.ReplaceAll(string(text), "\\\n", ""), "\n") {
+		if strings.HasPrefix(line, ".Sh ") || strings.HasPrefix(line, ".Ss ") {
+			title = line[len(".Sh "):]
 		}
+		sections[title] = append(sections[title], line)
 	}
 	return sections
+}
+
+// with returns the lines that begin with a prefix.
+func with(prefix string, lines []string) (found []string) {
+	for _, line := range lines {
+		if strings.HasPrefix(line, prefix) {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// words returns the words of lines, with names of flags and variables whole.
+func words(lines ...string) []string {
+	return strings.FieldsFunc(strings.Join(lines, "\n"), func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_*", r)
+	})
+}
+
+// enumerate joins words by a comma, and the last one by "and".
+func enumerate(words []string, comma, and string) string {
+	text := strings.Join(words, comma)
+	if last := strings.LastIndex(text, comma); last >= 0 {
+		return text[:last] + and + text[last+len(comma):]
+	}
+	return text
+}
+
+// same compares what must be there with what is there.
+func same(t *testing.T, want, got any) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-must have +has:\n%s", diff)
+	}
 }
 
 // commandLine is the commands and flags as they are.
@@ -47,307 +78,210 @@ func commandLine() *cli.App {
 	return a.commands(nil)
 }
 
-// flagItem is a flag in the man page: its short name, its name, its value, its text.
-var flagItem = regexp.MustCompile(`(?m)^\.It Fl (?:(\w) , Fl )?-([\w-]+)( Ar .*)?\n((?:[^.].*\n|\.[^I].*\n)*)`)
+// flagLines returns the line of a flag in the man page, without the name of its
+// value, and those of its default and choices and of its environment variable.
+func flagLines(t *testing.T, flag cli.Flag) []string {
+	t.Helper()
+	names, about := flag.Names(), flag.(cli.DocGenerationFlag)
+	item := ".It "
+	for _, short := range names[1:] {
+		item += "Fl " + short + " , "
+	}
+	item += "Fl -" + names[0]
+	if about.TakesValue() {
+		item += " Ar "
+	}
+	lines, standard := []string{item}, strings.Trim(about.GetDefaultText(), `"`)
+	if values := strings.Fields(choices[names[0]]); len(values) > 0 {
+		for i, value := range values {
+			values[i] = "Cm " + value + map[bool]string{true: " No (the default)"}[value == standard]
+		}
+		lines = append(lines, "."+enumerate(values, " , ", " No or "))
+	} else if strings.HasPrefix(standard, "/") {
+		lines = append(lines, ".Pa "+standard+" No by default")
+	} else if standard != "" && standard != "false" {
+		lines = append(lines, strings.Replace(standard, "m0s", "m", 1)+" by default")
+	}
+	if len(about.GetEnvVars()) != 1 {
+		t.Errorf("--%s has the environment variables %q, want one", names[0], about.GetEnvVars())
+	}
+	return append(lines, ".Pq Ev "+strings.Join(about.GetEnvVars(), " , Ev "))
+}
 
-// defaultText is how the page tells of a default.
-var defaultText = regexp.MustCompile(`(?m)(?:^\.Pa (\S+)\nby default|(\S+) by default|^\.Cm (\w+) ?,?\n\(the default\))`)
-
-// TestManualFlags checks that the man page has each flag of each command once,
-// with its short name, its environment variable, whether it takes a value, its
-// default and its choices, and no others.
+// TestManualFlags checks that the man page has each flag of each command once, in
+// the section of these commands, with its short name, its environment variable,
+// whether it takes a value, its default and its choices, and no others.
 func TestManualFlags(t *testing.T) {
-	describe := func(short, name string, value bool, variable, standard string, words []string) string {
-		slices.Sort(words)
-		return fmt.Sprintf("-%s --%s value=%t %s default=%q choices=%q", short, name, value, variable, standard, slices.Compact(words))
-	}
-	// 2m and 2m0s are the same.
-	sameDuration := func(text string) string {
-		if d, err := time.ParseDuration(text); err == nil {
-			return d.String()
-		}
-		return text
-	}
-	sections := manual(t, "../man/nfs-exportd.8")
-	documented := map[string][]string{} // by command
-	for title, text := range sections {
-		commands, ok := strings.CutPrefix(title, "Flags of ")
-		if !ok {
-			continue
-		}
-		for _, match := range flagItem.FindAllStringSubmatch(text, -1) {
-			variable := regexp.MustCompile(`\.Pq Ev (\S+)`).FindStringSubmatch(match[4])
-			if variable == nil {
-				t.Errorf("--%s has no environment variable in the man page", match[2])
-				continue
-			}
-			standard := ""
-			if found := defaultText.FindStringSubmatch(match[4]); found != nil {
-				standard = sameDuration(strings.Join(found[1:], ""))
-			}
-			var words []string
-			if choices[match[2]] != "" {
-				for _, word := range regexp.MustCompile(`(?m)^\.Cm (\w+)`).FindAllStringSubmatch(match[4], -1) {
-					words = append(words, word[1])
-				}
-			}
-			what := describe(match[1], match[2], match[3] != "", variable[1], standard, words)
-			for _, command := range strings.FieldsFunc(strings.ReplaceAll(commands, " and ", ","), func(r rune) bool { return r == ',' || r == ' ' }) {
-				documented[command] = append(documented[command], what)
-			}
-		}
-	}
-	real := map[string][]string{}
+	commands := map[string][]string{} // by the lines of a flag
 	for _, command := range commandLine().Commands {
 		for _, flag := range command.Flags {
-			variables := flag.(cli.DocGenerationFlag).GetEnvVars()
-			if len(variables) != 1 {
-				t.Errorf("--%s has the environment variables %q, want one", flag.Names()[0], variables)
+			lines := strings.Join(flagLines(t, flag), "\n")
+			commands[lines] = append(commands[lines], command.Name)
+		}
+	}
+	want, got := map[string][]string{}, map[string][]string{} // by section and item
+	for lines, names := range commands {
+		item, rest, _ := strings.Cut(lines, "\n")
+		want["Flags of "+enumerate(names, ", ", " and ")+": "+item] = strings.Split(rest, "\n")
+	}
+	for title, section := range manual(t, "nfs-exportd.8") {
+		item := ""
+		for _, line := range section {
+			if !strings.HasPrefix(title, "Flags of ") {
 				continue
+			} else if strings.HasPrefix(line, ".It ") {
+				_, value, _ := strings.Cut(line, " Ar ")
+				item = title + ": " + strings.TrimSuffix(line, value)
+			} else if strings.HasPrefix(line, ".Pq Ev ") || strings.Contains(line, " default") {
+				got[item] = append(got[item], strings.TrimRight(line, " .,:"))
 			}
-			value, standard := true, ""
-			switch flag := flag.(type) {
-			case *cli.StringFlag:
-				standard = flag.Value
-			case *cli.DurationFlag:
-				standard = flag.Value.String()
-			case *cli.StringSliceFlag:
-				if flag.Value != nil {
-					standard = flag.Value.String()
-				}
-			case *cli.BoolFlag:
-				value = false
-				if flag.Value {
-					t.Errorf("--%s is set by default, and cannot be taken back", flag.Name)
-				}
-			default:
-				t.Errorf("--%s is a %T, which this test does not know", flag.Names()[0], flag)
-			}
-			name, short := flag.Names()[0], strings.Join(flag.Names()[1:], " -")
-			real[command.Name] = append(real[command.Name], describe(short, name, value, variables[0], standard, strings.Fields(choices[name])))
 		}
 	}
-	for _, flags := range []map[string][]string{documented, real} {
-		for _, list := range flags {
-			slices.Sort(list)
-		}
-	}
-	if len(documented["plan"]) < 10 {
-		t.Errorf("only these flags of plan were found in the man page: %q", documented["plan"])
-	}
-	if diff := cmp.Diff(real, documented); diff != "" {
-		t.Errorf("flags (-program +man page):\n%s", diff)
-	}
+	same(t, want, got)
 }
 
-// TestManualMentions checks that the pages speak of no flag and no variable that
-// the program does not have.
+// TestManualMentions checks that the pages name no flag and no variable that the
+// program does not have.
 func TestManualMentions(t *testing.T) {
-	flags := map[string]bool{"-version": true, "-help": true}
-	variables := map[string]bool{"OS_*": true}
+	known := append(environmentRead(t), "OS_*", "--version", "--help")
 	for _, command := range commandLine().Commands {
 		for _, flag := range command.Flags {
+			known = append(known, flag.(cli.DocGenerationFlag).GetEnvVars()...)
 			for _, name := range flag.Names() {
-				flags[map[bool]string{true: name, false: "-" + name}[len(name) == 1]] = true
-			}
-			for _, name := range flag.(cli.DocGenerationFlag).GetEnvVars() {
-				variables[name] = true
+				known = append(known, strings.Repeat("-", min(len(name), 2))+name)
 			}
 		}
 	}
-	for _, name := range environmentRead(t) {
-		variables[name] = true
-	}
-	for _, file := range []string{"../man/nfs-exportd.8", "../man/nfs-mounts.yaml.5"} {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, match := range regexp.MustCompile(`\b(Fl|Ev) ([\w*-]+)`).FindAllStringSubmatch(string(text), -1) {
-			if known := map[string]map[string]bool{"Fl": flags, "Ev": variables}[match[1]]; !known[match[2]] {
-				t.Errorf("%s speaks of %s, which there is not", file, match[2])
-			}
-		}
-		for _, match := range regexp.MustCompile(`(?:^|\s)-(-[a-z][\w-]+)`).FindAllStringSubmatch(string(text), -1) {
-			if !flags[match[1]] {
-				t.Errorf("%s speaks of -%s, which there is not", file, match[1])
-			}
-		}
-		for _, name := range regexp.MustCompile(`\b(?:NFS_EXPORTD|OS)_[A-Z_]*[A-Z]\b`).FindAllString(string(text), -1) {
-			if !variables[name] {
-				t.Errorf("%s speaks of %s, which there is not", file, name)
+	for _, file := range []string{"nfs-exportd.8", "nfs-mounts.yaml.5"} {
+		for title, section := range manual(t, file) {
+			text := strings.NewReplacer("Fl ", "_-", "Ev ", "_").Replace(strings.Join(section, "\n"))
+			for _, word := range words(text) {
+				for _, prefix := range []string{"_", "--", envPrefix, "OS_"} {
+					if strings.HasPrefix(word, prefix) && !slices.Contains(known, strings.TrimPrefix(word, "_")) {
+						t.Errorf("%s, %s: the program does not have %s", file, title, word)
+					}
+				}
 			}
 		}
 	}
 }
 
-// ofLibraries are the variables that the standard library reads for us, by what
-// makes it do so.
-var ofLibraries = map[string][]string{
-	"http.ProxyFromEnvironment": {"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"},
-	"tls.Config":                {"SSL_CERT_FILE", "SSL_CERT_DIR"},
-}
-
-// environmentRead gives the variables that the program reads besides those of its
-// flags: from the sources, as the names in calls of what is named so.
+// environmentRead returns the variables that the program reads besides those of its
+// flags: the names in calls of functions that read one.
 func environmentRead(t *testing.T) []string {
 	t.Helper()
 	readers := []string{"getenv", "Getenv", "LookupEnv", "get", "either"}
-	variable := regexp.MustCompile(`^"([A-Z][A-Z0-9_]*)"$`)
+	ofLibraries := map[string][]string{ // by what makes the standard library read them
+		"http.ProxyFromEnvironment": {"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"},
+		"tls.Config":                {"SSL_CERT_FILE", "SSL_CERT_DIR"},
+	}
 	var names []string
-	for _, node := range sources(t, ".", "../exports", "../exports/config", "../yamlfile", "../keystone", "../render", "../render/disk", "../render/exportfs", "../render/sandbox", "../render/install") {
+	inspect(t, "..", func(node ast.Node) {
 		switch node := node.(type) {
+		case *ast.SelectorExpr:
+			names = append(names, ofLibraries[types.ExprString(node)]...)
 		case *ast.CallExpr:
-			name, _ := node.Fun.(*ast.Ident)
-			if selector, ok := node.Fun.(*ast.SelectorExpr); ok {
-				name = selector.Sel
-			}
-			if name == nil || !slices.Contains(readers, name.Name) {
-				continue
-			}
+			function := types.ExprString(node.Fun)
+			function = function[strings.LastIndex(function, ".")+1:]
 			for _, argument := range node.Args {
-				if text, ok := argument.(*ast.BasicLit); ok && variable.MatchString(text.Value) {
-					names = append(names, strings.Trim(text.Value, `"`))
+				name, literal := strings.CutPrefix(types.ExprString(argument), `"`)
+				if literal && name == strings.ToUpper(name) && slices.Contains(readers, function) {
+					names = append(names, strings.Trim(name, `"`))
 				}
 			}
-		case *ast.SelectorExpr:
-			if from, ok := node.X.(*ast.Ident); ok {
-				names = append(names, ofLibraries[from.Name+"."+node.Sel.Name]...)
-			}
 		}
-	}
+	})
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
-// sources gives all that is in the Go files of some directories but their tests.
-func sources(t *testing.T, directories ...string) []ast.Node {
+// inspect visits the Go files in and below a directory, except those of tests.
+func inspect(t *testing.T, directory string, visit func(ast.Node)) {
 	t.Helper()
-	var nodes []ast.Node
-	for _, directory := range directories {
-		files, err := filepath.Glob(filepath.Join(directory, "*.go"))
-		if err != nil {
-			t.Fatal(err)
+	if err := filepath.WalkDir(directory, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && (strings.HasSuffix(path, "test") || strings.HasSuffix(path, "testdata")) {
+			return fs.SkipDir
 		}
-		for _, file := range files {
-			if strings.HasSuffix(file, "_test.go") {
-				continue
-			}
-			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
-			if err != nil {
-				t.Fatal(err)
-			}
-			ast.Inspect(parsed, func(node ast.Node) bool {
-				if node != nil {
-					nodes = append(nodes, node)
-				}
-				return true
-			})
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
 		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		for node := range ast.Preorder(file) {
+			visit(node)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
 	}
-	return nodes
 }
 
 // TestManualEnvironment checks that the man page has each variable that is read
 // besides those of the flags, once, and no others.
 func TestManualEnvironment(t *testing.T) {
 	var documented []string
-	section := strings.ReplaceAll(manual(t, "../man/nfs-exportd.8")["ENVIRONMENT"], "\\\n", "")
-	for _, item := range regexp.MustCompile(`(?m)^\.It (.*)$`).FindAllStringSubmatch(section, -1) {
-		for _, name := range regexp.MustCompile(`Ev (\w+)`).FindAllStringSubmatch(item[1], -1) {
-			documented = append(documented, name[1])
-		}
+	for _, line := range with(".It ", manual(t, "nfs-exportd.8")["ENVIRONMENT"]) {
+		documented = append(documented, strings.Split(strings.TrimPrefix(line, ".It Ev "), " , Ev ")...)
 	}
 	slices.Sort(documented)
-	if diff := cmp.Diff(environmentRead(t), documented); diff != "" {
-		t.Errorf("variables (-program +man page):\n%s", diff)
-	}
+	same(t, environmentRead(t), documented)
 }
 
-// TestManualCommands checks that the synopsis has each command.
+// TestManualCommands checks that the synopsis has each command, and the shells.
 func TestManualCommands(t *testing.T) {
-	synopsis := manual(t, "../man/nfs-exportd.8")["SYNOPSIS"]
-	var documented []string
-	for _, match := range regexp.MustCompile(`(?m)^\.Cm (\w+)$`).FindAllStringSubmatch(synopsis, -1) {
-		documented = append(documented, match[1])
+	want := []string{".Cm " + strings.ReplaceAll(shellNames, " ", " | ")}
+	for i, name := range commandNames(commandLine().Commands) {
+		want = slices.Insert(want, i, ".Cm "+name)
 	}
-	if diff := cmp.Diff(commandNames(commandLine().Commands), documented); diff != "" {
-		t.Errorf("commands (-program +man page):\n%s", diff)
-	}
+	same(t, want, with(".Cm ", manual(t, "nfs-exportd.8")["SYNOPSIS"]))
 }
 
-// TestManualStatuses checks that the man page has each exit status that exitStatus
-// can give, and no others.
+// TestManualStatuses checks that the man page and --help have each exit status, and
+// no others, and that exitStatus gives each of them, by its name.
 func TestManualStatuses(t *testing.T) {
-	var documented []string
-	for _, match := range regexp.MustCompile(`(?m)^\.It ([\d ,]+)$`).FindAllStringSubmatch(manual(t, "../man/nfs-exportd.8")["EXIT STATUS"], -1) {
-		documented = append(documented, strings.FieldsFunc(match[1], func(r rune) bool { return r == ' ' || r == ',' })...)
-	}
-	var real []string
-	names, used := map[string]string{}, map[string]bool{}
-	for _, node := range sources(t, ".") {
+	var want, help, names, used []string
+	inside := false
+	inspect(t, ".", func(node ast.Node) {
 		switch node := node.(type) {
 		case *ast.ValueSpec:
-			if name := node.Names[0].Name; strings.HasPrefix(name, "Exit") && len(node.Values) == 1 {
-				if value, ok := node.Values[0].(*ast.BasicLit); ok && name != "ExitSignal" {
-					names[name] = value.Value
-					real = append(real, value.Value)
-				}
+			if name := node.Names[0].Name; strings.HasPrefix(name, "Exit") {
+				names, want = append(names, name), append(want, ".It "+types.ExprString(node.Values[0]))
 			}
 		case *ast.FuncDecl:
-			if !slices.Contains([]string{"exitStatus", "Run", "orBug", "publish"}, node.Name.Name) {
-				continue
+			inside = node.Name.Name == "exitStatus"
+		case *ast.BasicLit:
+			if inside && node.Kind == token.INT {
+				used = append(used, node.Value)
 			}
-			ast.Inspect(node, func(inner ast.Node) bool {
-				switch inner := inner.(type) {
-				case *ast.BasicLit:
-					if inner.Kind == token.INT && node.Name.Name == "exitStatus" {
-						t.Errorf("exitStatus has %s, which is no exit status of the man page", inner.Value)
-					}
-				case *ast.Ident:
-					used[inner.Name] = true
-				}
-				return true
-			})
+		case *ast.Ident:
+			if inside && strings.HasPrefix(node.Name, "Exit") {
+				used = append(used, node.Name)
+			}
 		}
+	})
+	slices.Sort(names)
+	slices.Sort(used)
+	same(t, names, slices.Compact(used))
+	want = slices.DeleteFunc(want, func(line string) bool { return line == ".It 128" }) // plus a signal's number
+	_, text, _ := strings.Cut(statusHelp, ": ")
+	for part := range strings.SplitSeq(text, ";") {
+		help = append(help, ".It "+words(part)[0])
 	}
-	for name, value := range names {
-		if !used[name] {
-			t.Errorf("%s (%s) is the exit status of nothing", name, value)
-		}
-	}
-	// What --help says.
-	var help []string
-	for _, match := range regexp.MustCompile(`(?:: |; |;\n)(\d+) `).FindAllStringSubmatch(statusHelp, -1) {
-		help = append(help, match[1])
-	}
-	if diff := cmp.Diff(real, help); diff != "" {
-		t.Errorf("exit statuses (-program +help):\n%s", diff)
-	}
-	// 128 and the number of a signal: hang-up, interrupt, termination, broken pipe.
-	real = append(real, "129", "130", "143", "141")
-	if diff := cmp.Diff(real, documented); diff != "" {
-		t.Errorf("exit statuses (-program +man page):\n%s", diff)
-	}
+	same(t, want, help)
+	// Hang-up, interrupt, termination; broken pipe.
+	same(t, append(want, ".It 129 , 130 , 143", ".It 141"), with(".It ", manual(t, "nfs-exportd.8")["EXIT STATUS"]))
 }
 
-// keys gives the JSON keys of a type and of all in it.
-func keys(of reflect.Type) []string {
-	var all []string
-	for of.Kind() == reflect.Pointer || of.Kind() == reflect.Slice {
-		of = of.Elem()
-	}
-	if of.Kind() != reflect.Struct {
-		return nil
-	}
-	for i := range of.NumField() {
-		field := of.Field(i)
-		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "" {
-			all = append(all, name)
-		} else if field.IsExported() {
-			all = append(all, field.Name)
+// keys returns the JSON keys of a type and of all in it, as the man page has them.
+func keys(of reflect.Type) (all []string) {
+	switch of.Kind() {
+	case reflect.Pointer, reflect.Slice:
+		return keys(of.Elem())
+	case reflect.Struct:
+		for field := range of.Fields() {
+			if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); field.IsExported() {
+				all = append(append(all, ".Ql "+name), keys(field.Type)...)
+			}
 		}
-		all = append(all, keys(field.Type)...)
 	}
 	return all
 }
@@ -355,37 +289,29 @@ func keys(of reflect.Type) []string {
 // TestManualJSON checks that the man page has each key of what is printed as JSON,
 // and no others.
 func TestManualJSON(t *testing.T) {
-	real := append(keys(reflect.TypeFor[planJSON]()), keys(reflect.TypeFor[checkJSON]())...)
-	var documented []string
-	for _, match := range regexp.MustCompile(`(?m)^\.(?:It )?Ql (\w+)(?: [.,])?$`).FindAllStringSubmatch(manual(t, "../man/nfs-exportd.8")["JSON"], -1) {
-		documented = append(documented, match[1])
+	want, documented := append(keys(reflect.TypeFor[planJSON]()), keys(reflect.TypeFor[checkJSON]())...), []string(nil)
+	for _, line := range manual(t, "nfs-exportd.8")["JSON"] {
+		if all := words(line); len(all) > 1 && all[len(all)-2] == "Ql" { // no command line
+			documented = append(documented, ".Ql "+all[len(all)-1])
+		}
 	}
-	slices.Sort(real)
+	slices.Sort(want)
 	slices.Sort(documented)
-	if diff := cmp.Diff(slices.Compact(real), slices.Compact(documented)); diff != "" {
-		t.Errorf("keys (-program +man page):\n%s", diff)
-	}
+	same(t, slices.Compact(want), slices.Compact(documented))
 }
 
 // TestManualMetrics checks that the man page has each metric, and no others.
 func TestManualMetrics(t *testing.T) {
-	metric := regexp.MustCompile(metricsNamespace + `_\w+`)
-	now := time.Unix(1, 0)
-	m := metrics{requests: new(atomic.Int64), now: func() time.Time { return now }, read: true}
+	m := metrics{requests: new(atomic.Int64), now: func() time.Time { return time.Unix(1, 0) }, read: true}
 	text, err := m.text(ExitOK, kept{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var real []string
-	for line := range bytes.Lines(text) {
-		if bytes.HasPrefix(line, []byte("# TYPE ")) {
-			real = append(real, string(metric.Find(line)))
-		}
+	var want []string
+	for _, line := range with("# TYPE ", strings.Split(string(text), "\n")) {
+		want = append(want, words(line)[1])
 	}
-	documented := metric.FindAllString(manual(t, "../man/nfs-exportd.8")["METRICS"], -1)
-	slices.Sort(real)
+	documented := with(metricsNamespace+"_", words(manual(t, "nfs-exportd.8")["METRICS"]...))
 	slices.Sort(documented)
-	if diff := cmp.Diff(real, documented); diff != "" {
-		t.Errorf("metrics (-program +man page):\n%s", diff)
-	}
+	same(t, want, documented)
 }
