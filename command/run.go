@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"log/slog"
+	"runtime/debug"
 	"sync/atomic"
 
 	"nfs-exportd/exports"
@@ -45,6 +46,11 @@ type result struct {
 	installed bool
 }
 
+// manyGrants is from how many grants on a run gives back the memory of the inventory
+// before it writes the text. 100,000 instances then take 100 MB instead of 127, for
+// one garbage collection more.
+const manyGrants = 20_000
+
 // run goes through a run, step by step, whatever it is for. Each step takes values of
 // the steps before it and gives one that no later step changes. A step that fails
 // stops plan and apply, while check and explain go on with all that does not need it.
@@ -71,6 +77,9 @@ func (j job) run(ctx context.Context, show func(result) error) (r result, err er
 		return r, j.steps.err
 	}
 	r.evidence = exports.Evidence{} // no later step needs it, and it is large
+	if r.plan.Desired.Len() >= manyGrants {
+		debug.FreeOSMemory()
+	}
 
 	r.candidate, r.written = j.write(r.files, r.plan, r.decided)
 	r.tested = j.testRun(ctx, r, reads)
