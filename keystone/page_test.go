@@ -1,12 +1,14 @@
 package keystone
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"nfs-exportd/keystone/keystonetest"
 )
@@ -115,4 +117,48 @@ func TestLongInstance(t *testing.T) {
 			t.Errorf("%.30s...: %v, want %q", test.body, err, test.want)
 		}
 	}
+}
+
+// TestEndlessPage has valid instances without an end, as fast as they can be read.
+func TestEndlessPage(t *testing.T) {
+	t.Parallel()
+	w := withEndlessPage(t, 0)
+	_, err := w.read(t.Context(), Wanted{Keys: []string{bigID}})
+	if class(err) != "untrusted" || !strings.Contains(err.Error(), "the page has more than 100000 instances") {
+		t.Errorf("%s: %v", class(err), err)
+	}
+}
+
+// TestSlowEndlessPage has such a page that is slow: it ends with the time of the run.
+func TestSlowEndlessPage(t *testing.T) {
+	t.Parallel()
+	w := withEndlessPage(t, time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err := w.read(ctx, Wanted{Keys: []string{bigID}})
+	if class(err) != "unavailable" || !strings.Contains(err.Error(), "the time is up") {
+		t.Errorf("%s: %v", class(err), err)
+	}
+}
+
+// withEndlessPage is a world in which one project has a page of instances without
+// an end, with a pause before each.
+func withEndlessPage(t *testing.T, pause time.Duration) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.AddProject(keystonetest.Project{ID: bigID, Name: "big"})
+	w.opts.Regions = []string{"RegionOne"}
+	w.Inject(keystonetest.Fault{Kind: keystonetest.Instances, Project: bigID, Do: func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("OpenStack-API-Version", "compute "+microversion)
+		_, err := io.WriteString(w, `{"servers":[`)
+		for i := 0; err == nil; i++ {
+			if pause > 0 {
+				_ = http.NewResponseController(w).Flush() // the next write fails if this does
+				time.Sleep(pause)
+			}
+			_, err = fmt.Fprintf(w, `{"id":"i%d","name":"n","status":"ACTIVE","tenant_id":"%s","addresses":{"lan":[{"addr":"10.0.0.1","version":4}]}},`, i, bigID)
+		}
+	}})
+	return w
 }

@@ -15,9 +15,15 @@ import (
 	"nfs-exportd/printable"
 )
 
-// maxInstance is for one instance of a page, for what comes before the instances
-// and for what comes after them. A page has no limit.
-const maxInstance = 4 << 20
+const (
+	// maxInstance is for one instance of a page, for what comes before the instances
+	// and for what comes after them. A page has no limit in bytes.
+	maxInstance = 4 << 20
+	// maxOnPage is how many instances a page may have. Nova's own limit is 1,000,
+	// unless osapi_max_limit says otherwise. A page without an end would fill
+	// the memory before the time is up.
+	maxOnPage = 100_000
+)
 
 // serverPage is one page of Nova's list of servers.
 type serverPage struct {
@@ -155,6 +161,9 @@ func (r *pageReader) servers() error {
 		if kind := r.d.PeekKind(); kind == jsontext.KindEndArray || kind == jsontext.KindInvalid {
 			_, err := r.d.ReadToken()
 			return err
+		}
+		if len(r.page.servers) == maxOnPage {
+			return fmt.Errorf("the page has more than %d instances", maxOnPage)
 		}
 		s := server{Instance: exports.Instance{Region: r.region}}
 		err := r.server(&s)
