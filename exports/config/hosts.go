@@ -36,22 +36,21 @@ func (p *parser) mount(key, value *yaml.Node, field string) (exports.Mount, bool
 
 // parseMount takes the HOST:/PATH of a project apart.
 func parseMount(text string) (host, path string, err error) {
-	quoted := printable.Quote(text)
 	host, raw, ok := strings.Cut(text, ":/")
 	if !ok {
-		return "", "", fmt.Errorf("%s is not HOST:/PATH, nor true or false", quoted)
+		return "", "", fmt.Errorf("%s is not HOST:/PATH, nor true or false", printable.Quote(text))
 	}
 	if strings.Contains(raw, ":/") {
-		return "", "", fmt.Errorf("%s is more than one mount: give each a name of its own", quoted)
+		return "", "", fmt.Errorf("%s is more than one mount: give each a name of its own", printable.Quote(text))
 	}
 	// A host may have the name nfs, and HOST://PATH is in use: what is a scheme
 	// is the one thing that cannot be told from a host.
 	if strings.HasPrefix(raw, "/") && slices.Contains(schemes, strings.ToLower(host)) {
-		return "", "", fmt.Errorf("%s looks like a URL: write HOST:/PATH", quoted)
+		return "", "", fmt.Errorf("%s looks like a URL: write HOST:/PATH", printable.Quote(text))
 	}
 	canonical, ok := mountHost(host)
 	if !ok {
-		return "", "", fmt.Errorf("%s does not start with a host name or an address%s", quoted, hostMistake(host))
+		return "", "", fmt.Errorf("%s does not start with a host name or an address%s", printable.Quote(text), hostMistake(host))
 	}
 	path, err = cleanPath("/" + raw)
 	if err == nil && path == "/" {
