@@ -110,7 +110,7 @@ func (j *job) begin(c *cli.Context) (err error) {
 	if j.flags, err = readFlags(c); err != nil {
 		return err
 	}
-	j.steps = &steps{goOn: j.purpose > toApply, begin: func(name string) {
+	j.steps = &steps{goOn: j.purpose == toCheck || j.purpose == toExplain, begin: func(name string) {
 		j.metrics.enter(phaseOf[name])
 		if j.purpose == toCheck {
 			j.progress.now("checking " + name)

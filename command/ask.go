@@ -16,9 +16,9 @@ import (
 
 // cloud is the conversation with the cloud, and what it is about.
 type cloud struct {
-	client *keystone.Client // nil: nobody is asked, or the log-in failed
-	wanted keystone.Wanted
-	silent bool // there is nothing to ask, so that nothing is missing
+	client   *keystone.Client // nil: nobody is asked, or the log-in failed
+	wanted   keystone.Wanted
+	unneeded bool // there is nothing to ask, so nothing is missing
 }
 
 // startAsking begins the time in which the cloud may be asked, and the line on a
@@ -53,7 +53,7 @@ func (j job) connect(ctx context.Context, s situation, f *files) (c cloud) {
 		c.wanted = j.wanted(s, f)
 	}
 	if ready && len(c.wanted.Keys) == 0 {
-		c.silent = look(j.steps, "cloud", true, func() (string, error) {
+		c.unneeded = stepOnly(j.steps, "cloud", true, func() (string, error) {
 			j.log.Debug("no project has a mount here, so the cloud is not asked", "credentials", s.credsErr)
 			return "no project has a mount on this server, so that the cloud is not asked", nil
 		})
@@ -133,7 +133,7 @@ func (j job) cloudOptions(config *exports.Config) keystone.Options {
 // situation it is the evidence.
 func (j job) ask(ctx context.Context, c cloud, s situation) (e exports.Evidence, complete bool) {
 	e = exports.Evidence{Config: s.config, Hosts: s.hosts, Local: s.local}
-	if c.silent {
+	if c.unneeded {
 		return e, true
 	}
 	regions, complete := j.lookAtRegions(ctx, c, s)
@@ -142,17 +142,17 @@ func (j job) ask(ctx context.Context, c cloud, s situation) (e exports.Evidence,
 		return c.client.Projects(ctx, c.wanted)
 	})
 	if j.purpose != toCheck {
-		return e, look(j.steps, "instances", shown, func() (string, error) {
+		return e, stepOnly(j.steps, "instances", shown, func() (string, error) {
 			return "", c.client.Instances(ctx, e.Inventory)
 		})
 	}
 	for _, r := range regions {
-		complete = look(j.steps, "instances of "+printable.Line(r.id), shown && r.reached, func() (string, error) {
+		complete = stepOnly(j.steps, "instances of "+printable.Line(r.id), shown && r.reached, func() (string, error) {
 			return addInstances(ctx, c.client, e.Inventory, r.id)
 		}) && complete
 	}
 	if len(regions) == 0 {
-		complete = look(j.steps, "instances", false, nil)
+		complete = stepOnly(j.steps, "instances", false, nil)
 	}
 	complete = complete && shown
 	user := ""
@@ -183,7 +183,7 @@ func (j job) decide(ctx context.Context, c cloud, r result) (plan exports.Plan, 
 	e = r.evidence
 	if r.held != nil {
 		if j.purpose == toCheck {
-			look(j.steps, "plan", true, func() (string, error) { return r.held.text() + ": " + untilItEnds, nil })
+			stepOnly(j.steps, "plan", true, func() (string, error) { return r.held.text() + ": " + untilItEnds, nil })
 		}
 		return plan, e, false
 	}

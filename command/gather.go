@@ -23,7 +23,7 @@ import (
 type situation struct {
 	config *exports.Config // nil: it cannot be read
 	creds  *keystone.Credentials
-	// credsErr is why there are none. Only a run that asks the cloud fails of it.
+	// credsErr is why there are none. Only a run that asks the cloud fails because of it.
 	credsErr error
 	local    []netip.Addr
 	hosts    exports.Hosts // nil: nobody knows where they are
@@ -96,7 +96,7 @@ func (j job) gather(ctx context.Context) (s situation) {
 }
 
 // needed gives the error of credentials that cannot be found if it matters by now: only
-// check looks at what a run may never need. For the others the log-in fails of it.
+// check looks at what a run may never need. For the others the log-in fails because of it.
 func (j job) needed(config *exports.Config, err error) error {
 	if len(config.Projects) == 0 || j.purpose != toCheck {
 		return nil

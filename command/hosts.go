@@ -134,7 +134,7 @@ func aboutHosts(config *exports.Config, hosts exports.Hosts, local []netip.Addr)
 	text := strings.Join(parts, "; ")
 	switch {
 	case len(unresolved) > 0:
-		return "", concern(text + ": mend the resolver, or name this server with --serve-as")
+		return "", concern(text + ": fix the resolver, or name this server with --serve-as")
 	case len(here) == 0 && len(elsewhere) > 0:
 		if config.Standby(hosts) {
 			text += ": this is a standby, and " + untilItEnds

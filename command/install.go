@@ -47,7 +47,7 @@ func (r result) refused() string {
 
 // approve fails for a plan that needs approval and does not have it.
 func (j job) approve(r result) {
-	look(j.steps, "approval", r.rendered, func() (string, error) {
+	stepOnly(j.steps, "approval", r.rendered, func() (string, error) {
 		command, refused := j.flags.approveCommand+" --"+flagApprove+" "+r.candidate.id, r.refused()
 		switch approved := j.flags.approve; {
 		case !r.candidate.rewrites, approved == r.candidate.id:
@@ -71,7 +71,7 @@ func (j job) install(ctx context.Context, r result) (installed bool) {
 	if j.purpose != toApply || !r.changes() {
 		return false
 	}
-	return look(j.steps, "write", true, func() (string, error) {
+	return stepOnly(j.steps, "write", true, func() (string, error) {
 		foreign, err := r.files.readForeign()
 		if err == nil {
 			err = install.Unchanged(r.files.foreign, foreign)

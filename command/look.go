@@ -33,7 +33,7 @@ func (j job) lookAtWay(ctx context.Context, service, address string, ready bool,
 		r = keystone.Reach(ctx, *s.creds, j.cloudOptions(s.config), address, j.Lookup)
 	}
 	at := func(stage keystone.Stage, says string) {
-		ready = look(j.steps, fmt.Sprintf("%s of %s", stage, service), ready, func() (string, error) {
+		ready = stepOnly(j.steps, fmt.Sprintf("%s of %s", stage, service), ready, func() (string, error) {
 			if r.Failed == stage {
 				return "", r.Err
 			}
@@ -105,28 +105,28 @@ func (j job) lookAtRegions(ctx context.Context, c cloud, s situation) (checked [
 		nova := "Nova of " + printable.Line(r.ID)
 		if r.Err != nil && s.config.OpenStack.Listing == exports.ListingPerProject {
 			// No run asks there with this log-in, but with a token for each project.
-			reached := look(j.steps, nova, true, func() (string, error) {
+			reached := stepOnly(j.steps, nova, true, func() (string, error) {
 				return "", concern("not known by this log-in, but perhaps by the tokens for the projects: " + r.Err.Error())
 			})
 			checked = append(checked, checkedRegion{r.ID, reached})
 			continue
 		}
-		there := look(j.steps, nova, true, func() (string, error) { return r.URL, r.Err })
+		there := stepOnly(j.steps, nova, true, func() (string, error) { return r.URL, r.Err })
 		checked = append(checked, checkedRegion{r.ID, j.lookAtWay(ctx, nova, r.URL, there, s)})
 	}
 	if len(regions) == 0 {
-		complete = look(j.steps, "Nova", false, nil)
+		complete = stepOnly(j.steps, "Nova", false, nil)
 	}
 	return checked, complete
 }
 
 // lookAtInventory looks at the addresses of the instances, and at each project.
 func (j job) lookAtInventory(keys []string, user string, e exports.Evidence, shown, complete bool) {
-	look(j.steps, "addresses", complete, func() (string, error) {
+	stepOnly(j.steps, "addresses", complete, func() (string, error) {
 		return "each active instance has one", concernAbout("", e.AddressWarnings())
 	})
 	for _, key := range keys {
-		look(j.steps, "project "+printable.Line(key), shown, func() (string, error) {
+		stepOnly(j.steps, "project "+printable.Line(key), shown, func() (string, error) {
 			return aboutProject(e.Inventory.Projects[key], user, complete)
 		})
 	}
@@ -153,7 +153,7 @@ func (j job) lookAtDisk(f *files) {
 	if j.purpose != toCheck {
 		return
 	}
-	look(j.steps, "disk", f != nil, func() (string, error) {
+	stepOnly(j.steps, "disk", f != nil, func() (string, error) {
 		change := install.Job{Want: f.today, Foreign: f.foreign, Exportfs: j.exportfs()}
 		if err := errors.Join((install.File{Path: f.path}).Writable(), change.CheckRoom()); err != nil {
 			return "", err
@@ -168,8 +168,8 @@ func (j job) lookAtServer(ctx context.Context, s situation, f *files) (reads boo
 	if j.purpose != toCheck {
 		return true
 	}
-	look(j.steps, "other exports files", f != nil, func() (string, error) { return aboutForeign(f) })
-	there := look(j.steps, "directories", s.hosts != nil, func() (string, error) {
+	stepOnly(j.steps, "other exports files", f != nil, func() (string, error) { return aboutForeign(f) })
+	there := stepOnly(j.steps, "directories", s.hosts != nil, func() (string, error) {
 		paths := configuredPaths(s)
 		odd, fatal := checkPaths(paths)
 		if fatal != nil {
@@ -177,8 +177,8 @@ func (j job) lookAtServer(ctx context.Context, s situation, f *files) (reads boo
 		}
 		return fmt.Sprintf("all that are to be exported are there (%d)", len(paths)), concernAbout("", odd)
 	})
-	reads = look(j.steps, "exportfs", f != nil && there, func() (string, error) { return j.aboutExportfs(ctx, f) })
-	look(j.steps, "active table", f != nil, func() (string, error) { return j.aboutTable(s.held, f) })
+	reads = stepOnly(j.steps, "exportfs", f != nil && there, func() (string, error) { return j.aboutExportfs(ctx, f) })
+	stepOnly(j.steps, "active table", f != nil, func() (string, error) { return j.aboutTable(s.held, f) })
 	return reads
 }
 
@@ -236,7 +236,7 @@ func (j job) aboutExportfs(ctx context.Context, f *files) (string, error) {
 	}
 	_, err := j.sandbox().Try(ctx, f.old.Text, f.today, f.foreign)
 	if errors.Is(err, sandbox.ErrNoNamespaces) {
-		return "", concern(fmt.Sprintf("%s: plan and apply go on without the proof that exportfs reads the new file as it is meant", err))
+		return "", concern(fmt.Sprintf("%s: plan and apply go on without the proof that exportfs reads the new file as intended", err))
 	}
 	if err != nil {
 		return "", err
@@ -271,7 +271,7 @@ func (j job) aboutTable(held *held, f *files) (string, error) {
 // aboutPlan says what a plan changes. So many clients that exportfs is slow with them
 // are a concern.
 func aboutPlan(plan exports.Plan, f *files) (string, error) {
-	says := "nothing is to be changed"
+	says := "no grant is to be changed"
 	if len(plan.Added)+len(plan.Removed)+len(plan.Changed) > 0 {
 		says = fmt.Sprintf("%d grants to add, %d to remove, %d to change", len(plan.Added), len(plan.Removed), len(plan.Changed))
 	}

@@ -288,3 +288,22 @@ func TestMetricsOfABug(t *testing.T) {
 		t.Errorf("exit status %d, want %d, and 1 grant:\n%s%s", got, ExitBug, stderr.String(), text)
 	}
 }
+
+// TestPhaseOf checks that each step of the sources that apply can make has a phase.
+func TestPhaseOf(t *testing.T) {
+	for _, file := range []string{"gather.go", "files.go", "ask.go", "candidate.go", "testrun.go", "install.go"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		steps := regexp.MustCompile(`step(?:Only)?\(j\.steps, "([^"]+)", `).FindAllSubmatch(text, -1)
+		if len(steps) == 0 {
+			t.Errorf("%s has no step", file)
+		}
+		for _, step := range steps {
+			if phaseOf[string(step[1])] == "" {
+				t.Errorf("step %q has no phase", step[1])
+			}
+		}
+	}
+}

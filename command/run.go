@@ -66,6 +66,11 @@ func (j job) run(ctx context.Context, show func(result) error) (r result, err er
 	cloud := j.connect(asking, r.situation, r.files)
 	r.evidence, r.complete = j.ask(asking, cloud, r.situation)
 	reads := j.lookAtServer(ctx, r.situation, r.files)
+	if j.purpose == toCheck {
+		asked() // these looks took time that is not the cloud's
+		asking, asked = j.startAsking(ctx)
+		defer asked()
+	}
 	r.plan, r.evidence, r.decided = j.decide(asking, cloud, r)
 	cloud.close()
 	asked()

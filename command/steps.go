@@ -75,8 +75,8 @@ func step[T any](s *steps, name string, ready bool, do func() (T, string, error)
 	return value, ok
 }
 
-// look is a step without a value.
-func look(s *steps, name string, ready bool, do func() (string, error)) (ok bool) {
+// stepOnly is a step without a value.
+func stepOnly(s *steps, name string, ready bool, do func() (string, error)) (ok bool) {
 	_, ok = step(s, name, ready, func() (struct{}, string, error) {
 		says, err := do()
 		return struct{}{}, says, err

@@ -33,7 +33,7 @@ func (t tested) reloads() bool {
 // candidate in a sandbox; reads says that it reads today's files.
 func (j job) testRun(ctx context.Context, r result, reads bool) tested {
 	if j.purpose != toCheck {
-		reads = look(j.steps, "directories", r.rendered, func() (string, error) {
+		reads = stepOnly(j.steps, "directories", r.rendered, func() (string, error) {
 			odd, fatal := checkPaths(pathsOf(r.plan.Desired))
 			j.warn(odd...)
 			return "", fatal
@@ -77,7 +77,7 @@ func (j job) try(ctx context.Context, f *files, desired exports.Set, c candidate
 	}
 	proven, err := j.sandbox().Try(ctx, c.text, desired, f.foreign)
 	if errors.Is(err, sandbox.ErrNoNamespaces) {
-		warning := fmt.Sprintf("%s; going on without proof that exportfs will read the new file as it is meant", err)
+		warning := fmt.Sprintf("%s; going on without proof that exportfs will read the new file as intended", err)
 		j.warn(warning)
 		return t, "", concern(warning)
 	}
@@ -85,11 +85,11 @@ func (j job) try(ctx context.Context, f *files, desired exports.Set, c candidate
 		return t, "", err
 	}
 	t.proven = &proven
-	j.log.Debug("exportfs reads the new file as it is meant", "sandbox", "namespaces of its own")
+	j.log.Debug("exportfs reads the new file as intended", "sandbox", "namespaces of its own")
 	if t.active != nil && table != nil {
 		t.active = j.withKernel(table.Matches(proven, f.foreign))
 	}
-	return t, "exportfs reads the new file as it is meant", nil
+	return t, "exportfs reads the new file as intended", nil
 }
 
 // exportfs is the host's, for the active exports.

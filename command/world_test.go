@@ -90,7 +90,7 @@ func TestManyClients(t *testing.T) {
 	expect("plan", false, false)
 	expect("apply", false, false)
 	w.Has(t, before) // without exportfs.log, too
-	if got := w.Run("check"); strings.Count(got.Stdout, warning) != 1 || !strings.Contains(got.Stdout, "nothing is to be changed; there are") {
+	if got := w.Run("check"); strings.Count(got.Stdout, warning) != 1 || !strings.Contains(got.Stdout, "no grant is to be changed; there are") {
 		t.Errorf("check says:\n%s", got.Stdout)
 	}
 	w.Has(t, before)
