@@ -32,6 +32,45 @@ const (
 	ExitSignal        = 128 // plus the signal's number
 )
 
+// statuses has the exit status of each type of error. The first row that fits counts.
+var statuses = []struct {
+	is     func(error) bool
+	status int
+}{
+	{is[*usageError], ExitUsage},
+
+	{is[*exports.ClaimedTwiceError], ExitRefused},
+	{is[*approvalError], ExitRefused},
+
+	{is[*keystone.UnavailableError], ExitUnavailable},
+
+	{is[*render.UnsafeError], ExitBug},
+	{is[*sandbox.MismatchError], ExitBug},
+
+	// A failed installation carries what failed in it: its own status
+	// comes first.
+	{is[*install.ActivationError], ExitExportfs},
+	{is[*exportfs.Error], ExitExportfs},
+	{is[*sandbox.ServiceError], ExitExportfs},
+	{is[*render.TableError], ExitExportfs},
+
+	{isChanged, ExitTemporary},
+	{is[*install.LockedError], ExitTemporary},
+	{is[*disk.Error], ExitCannotWrite},
+	{is[*outputError], ExitCannotWrite},
+
+	{is[*keystone.UntrustedError], ExitUntrusted},
+	{is[*exports.AddressError], ExitUntrusted},
+
+	{is[*keystone.RefusedError], ExitNoPermission},
+
+	{is[*configError], ExitConfiguration},
+	{is[*keystone.CredentialsError], ExitConfiguration},
+	{is[*install.AdoptError], ExitConfiguration},
+	{is[*exportfs.PathProblem], ExitConfiguration},
+	{is[*sandbox.RejectedError], ExitConfiguration},
+}
+
 // exitStatus is the one place that knows which error is which exit status.
 func exitStatus(ctx context.Context, err error) int {
 	if err == nil {
@@ -57,43 +96,7 @@ func exitStatus(ctx context.Context, err error) int {
 			return ExitUnavailable
 		}
 	}
-	for _, row := range []struct {
-		is     func(error) bool
-		status int
-	}{
-		{is[*usageError], ExitUsage},
-
-		{is[*exports.ClaimedTwiceError], ExitRefused},
-		{is[*approvalError], ExitRefused},
-
-		{is[*keystone.UnavailableError], ExitUnavailable},
-
-		{is[*render.UnsafeError], ExitBug},
-		{is[*sandbox.MismatchError], ExitBug},
-
-		// A failed installation carries what failed in it: its own status
-		// comes first.
-		{is[*install.ActivationError], ExitExportfs},
-		{is[*exportfs.Error], ExitExportfs},
-		{is[*sandbox.ServiceError], ExitExportfs},
-		{is[*render.TableError], ExitExportfs},
-
-		{isChanged, ExitTemporary},
-		{is[*install.LockedError], ExitTemporary},
-		{is[*disk.Error], ExitCannotWrite},
-		{is[*outputError], ExitCannotWrite},
-
-		{is[*keystone.UntrustedError], ExitUntrusted},
-		{is[*exports.AddressError], ExitUntrusted},
-
-		{is[*keystone.RefusedError], ExitNoPermission},
-
-		{is[*configError], ExitConfiguration},
-		{is[*keystone.CredentialsError], ExitConfiguration},
-		{is[*install.AdoptError], ExitConfiguration},
-		{is[*exportfs.PathProblem], ExitConfiguration},
-		{is[*sandbox.RejectedError], ExitConfiguration},
-	} {
+	for _, row := range statuses {
 		if row.is(err) {
 			return row.status
 		}

@@ -61,7 +61,7 @@ func fromCloudsYAML(cloud string, getenv func(string) string) (Credentials, erro
 		entry = secure.over(entry)
 	}
 
-	s, err := entry.settings(getenv)
+	s, err := entry.written(getenv)
 	if err != nil {
 		return Credentials{}, unusable(source, err, "")
 	}
@@ -190,7 +190,7 @@ var topKeys = []string{
 	"profile", "verify",
 }
 
-// authKeys has those that are not supported too, where settings says so.
+// authKeys has those that are not supported too, where written says so.
 var authKeys = []string{
 	"application_credential_id", "application_credential_name", "application_credential_secret", "auth_url",
 	"default_domain", "default_domain_id", "domain_id", "domain_name", "password", "project_domain_id",
@@ -229,7 +229,7 @@ func (k cloudKeys) hasSecret() bool {
 	return k["auth.password"] != "" || k["auth.application_credential_secret"] != ""
 }
 
-func (k cloudKeys) settings(getenv func(string) string) (settings, error) {
+func (k cloudKeys) written(getenv func(string) string) (written, error) {
 	var problems []error
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	either := func(key, other string) string {
@@ -267,7 +267,7 @@ func (k cloudKeys) settings(getenv func(string) string) (settings, error) {
 		}
 		insecure = insecure || !verify
 	}
-	s := settings{
+	s := written{
 		authURL:            k["auth.auth_url"],
 		authType:           k["auth_type"],
 		identityAPIVersion: k["identity_api_version"],

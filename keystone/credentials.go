@@ -121,9 +121,9 @@ func Find(from Sources) (Credentials, error) {
 	return fromEnvironment(from.Getenv)
 }
 
-// settings are credentials as they are written down. The three sources have the
-// same, under names of their own.
-type settings struct {
+// written is credentials as somebody wrote them down. The three sources have the same,
+// under names of their own.
+type written struct {
 	authURL, authType, identityAPIVersion     string
 	username, userID, password                string
 	userDomainName, userDomainID              string
@@ -136,92 +136,53 @@ type settings struct {
 	caCert, clientCert, clientKey             string
 	insecure                                  bool
 
-	// key gives the name that a setting has in its source, for messages.
+	// key gives the name that a value has in its source, for messages.
 	key func(string) string
 }
 
-// credentials checks the settings. What does not fit together is an error,
+// credentials checks what is written. What does not fit together is an error,
 // because to choose would be to guess on whose behalf to ask.
-func (s settings) credentials(source string) (Credentials, error) {
+func (w written) credentials(source string) (Credentials, error) {
 	c := Credentials{
 		Source:     source,
-		user:       s.user(),
-		password:   newSecret(s.password),
-		caCert:     s.caCert,
-		clientCert: s.clientCert,
-		clientKey:  s.clientKey,
-		insecure:   s.insecure,
+		user:       w.user(),
+		password:   newSecret(w.password),
+		caCert:     w.caCert,
+		clientCert: w.clientCert,
+		clientKey:  w.clientKey,
+		insecure:   w.insecure,
 		application: application{
-			id:     s.applicationID,
-			name:   s.applicationName,
-			secret: newSecret(s.appSecret),
+			id:     w.applicationID,
+			name:   w.applicationName,
+			secret: newSecret(w.appSecret),
 		},
 	}
 	var problems []error
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 
-	for _, text := range []struct{ key, value string }{
-		{"auth_url", s.authURL}, {"username", s.username}, {"user_id", s.userID},
-		{"user_domain_name", s.userDomainName}, {"user_domain_id", s.userDomainID}, {"project_name", s.projectName},
-		{"project_id", s.projectID}, {"project_domain_name", s.projectDomainName}, {"project_domain_id", s.projectDomainID},
-		{"domain_name", s.domainName}, {"domain_id", s.domainID}, {"default_domain", s.defaultDomain},
-		{"application_credential_id", s.applicationID}, {"application_credential_name", s.applicationName},
-	} {
-		if strings.TrimSpace(text.value) != text.value || strings.ContainsFunc(text.value, unicode.IsControl) {
-			problem("%s has white space at its start or its end, or a control character in it", s.key(text.key))
-		}
-	}
+	w.checkTexts(problem)
 	var err error
-	if c.AuthURL, err = identityURL(s.authURL); err != nil {
-		problem("%s: %w", s.key("auth_url"), err)
+	if c.AuthURL, err = identityURL(w.authURL); err != nil {
+		problem("%s: %w", w.key("auth_url"), err)
 	}
-	if c.Interface, err = endpointInterface(s.endpointInterface); err != nil {
+	if c.Interface, err = endpointInterface(w.endpointInterface); err != nil {
 		problems = append(problems, err)
 	}
-	if v := strings.TrimPrefix(s.identityAPIVersion, "v"); v != "" && v != "3" && !strings.HasPrefix(v, "3.") {
-		problem("the identity API version is %s, only 3 is supported", printable.Quote(s.identityAPIVersion))
+	if v := strings.TrimPrefix(w.identityAPIVersion, "v"); v != "" && v != "3" && !strings.HasPrefix(v, "3.") {
+		problem("the identity API version is %s, only 3 is supported", printable.Quote(w.identityAPIVersion))
 	}
-	switch s.authType {
-	case "":
-	case "password", "v3password":
-		if c.application.given() {
-			problem("the auth type is %s, but an application credential is given", s.authType)
-		}
-	case "v3applicationcredential":
-		if !c.application.given() {
-			problem("the auth type is %s, but no application credential is given", s.authType)
-		}
-	default:
-		problem("the auth type %s is not supported, only password and v3applicationcredential are", printable.Quote(s.authType))
-	}
-	if (s.clientCert == "") != (s.clientKey == "") {
+	if (w.clientCert == "") != (w.clientKey == "") {
 		problem("a client certificate needs both its cert and its key")
 	}
-	if s.systemScope != "" && s.systemScope != "all" {
-		problem("the system scope is %s, only all exists", printable.Quote(s.systemScope))
+	if w.systemScope != "" && w.systemScope != "all" {
+		problem("the system scope is %s, only all exists", printable.Quote(w.systemScope))
 	}
 
-	if c.application.given() {
-		if s.appSecret == "" {
-			problem("the application credential has no secret: set %s", s.key("application_credential_secret"))
-		}
-		if s.password != "" {
-			problem("both a password and an application credential are given: take out one of them")
-		}
-		if c.application.id == "" && c.user == (identity{}) {
-			problem("an application credential that is given by name needs its user: set %s", s.key("username"))
-		}
-		if s.projectID != "" || s.projectName != "" || s.domainID != "" || s.domainName != "" || s.systemScope != "" {
-			problem("an application credential is for its own project, and takes no project, domain or system scope")
-		}
+	if w.checkAuthType(c, problem); c.application.given() {
+		w.checkApplication(c, problem)
 	} else {
-		if c.user == (identity{}) {
-			problem("no user is given: set %s or %s", s.key("username"), s.key("user_id"))
-		}
-		if s.password == "" {
-			problem("no password is given: set %s", s.key("password"))
-		}
-		if c.scope, err = s.scope(); err != nil {
+		w.checkPassword(c, problem)
+		if c.scope, err = w.scope(); err != nil {
 			problems = append(problems, err)
 		}
 	}
@@ -232,7 +193,7 @@ func (s settings) credentials(source string) (Credentials, error) {
 		c.Warnings = append(c.Warnings, fmt.Sprintf(
 			"the certificates of the cloud are not verified, because %s says so: give a cacert instead", source))
 	}
-	for _, given := range []string{s.password, s.appSecret} {
+	for _, given := range []string{w.password, w.appSecret} {
 		if strings.TrimSpace(given) != given {
 			c.Warnings = append(c.Warnings, fmt.Sprintf(
 				"the password or secret of %s has white space at its start or its end: if the log-in is refused, take it out", source))
@@ -241,53 +202,111 @@ func (s settings) credentials(source string) (Credentials, error) {
 	return c, nil
 }
 
-func (s settings) user() identity {
-	if s.userID != "" {
-		return identity{id: s.userID}
+// checkTexts reports values that cannot be what was meant.
+func (w written) checkTexts(problem func(format string, args ...any)) {
+	for _, text := range []struct{ key, value string }{
+		{"auth_url", w.authURL}, {"username", w.username}, {"user_id", w.userID},
+		{"user_domain_name", w.userDomainName}, {"user_domain_id", w.userDomainID}, {"project_name", w.projectName},
+		{"project_id", w.projectID}, {"project_domain_name", w.projectDomainName}, {"project_domain_id", w.projectDomainID},
+		{"domain_name", w.domainName}, {"domain_id", w.domainID}, {"default_domain", w.defaultDomain},
+		{"application_credential_id", w.applicationID}, {"application_credential_name", w.applicationName},
+	} {
+		if strings.TrimSpace(text.value) != text.value || strings.ContainsFunc(text.value, unicode.IsControl) {
+			problem("%s has white space at its start or its end, or a control character in it", w.key(text.key))
+		}
 	}
-	if s.username == "" {
+}
+
+// checkAuthType reports an auth type that is not supported, or that does not fit.
+func (w written) checkAuthType(c Credentials, problem func(format string, args ...any)) {
+	switch w.authType {
+	case "":
+	case "password", "v3password":
+		if c.application.given() {
+			problem("the auth type is %s, but an application credential is given", w.authType)
+		}
+	case "v3applicationcredential":
+		if !c.application.given() {
+			problem("the auth type is %s, but no application credential is given", w.authType)
+		}
+	default:
+		problem("the auth type %s is not supported, only password and v3applicationcredential are", printable.Quote(w.authType))
+	}
+}
+
+// checkApplication reports what is missing beside an application credential, or too much.
+func (w written) checkApplication(c Credentials, problem func(format string, args ...any)) {
+	if w.appSecret == "" {
+		problem("the application credential has no secret: set %s", w.key("application_credential_secret"))
+	}
+	if w.password != "" {
+		problem("both a password and an application credential are given: take out one of them")
+	}
+	if c.application.id == "" && c.user == (identity{}) {
+		problem("an application credential that is given by name needs its user: set %s", w.key("username"))
+	}
+	if w.projectID != "" || w.projectName != "" || w.domainID != "" || w.domainName != "" || w.systemScope != "" {
+		problem("an application credential is for its own project, and takes no project, domain or system scope")
+	}
+}
+
+// checkPassword reports what is missing of a user and a password.
+func (w written) checkPassword(c Credentials, problem func(format string, args ...any)) {
+	if c.user == (identity{}) {
+		problem("no user is given: set %s or %s", w.key("username"), w.key("user_id"))
+	}
+	if w.password == "" {
+		problem("no password is given: set %s", w.key("password"))
+	}
+}
+
+func (w written) user() identity {
+	if w.userID != "" {
+		return identity{id: w.userID}
+	}
+	if w.username == "" {
 		return identity{}
 	}
-	u := identity{name: s.username}
-	u.domainID, u.domainName = s.domain(s.userDomainID, s.userDomainName)
+	u := identity{name: w.username}
+	u.domainID, u.domainName = w.domain(w.userDomainID, w.userDomainName)
 	return u
 }
 
 // domain is a user's or a project's domain: its own, else the general one, else
 // the default. One of the two results is set.
-func (s settings) domain(id, name string) (string, string) {
+func (w written) domain(id, name string) (string, string) {
 	switch {
 	case id != "":
 		return id, ""
 	case name != "":
 		return "", name
-	case s.domainID != "":
-		return s.domainID, ""
-	case s.domainName != "":
-		return "", s.domainName
+	case w.domainID != "":
+		return w.domainID, ""
+	case w.domainName != "":
+		return "", w.domainName
 	}
-	return cmp.Or(s.defaultDomain, "default"), ""
+	return cmp.Or(w.defaultDomain, "default"), ""
 }
 
-func (s settings) scope() (scope, error) {
-	project := s.projectID != "" || s.projectName != ""
+func (w written) scope() (scope, error) {
+	project := w.projectID != "" || w.projectName != ""
 	switch {
-	case s.systemScope != "" && (project || s.domainID != "" || s.domainName != ""):
+	case w.systemScope != "" && (project || w.domainID != "" || w.domainName != ""):
 		return scope{}, errors.New("both a system scope and a project or domain are given: take out one of them")
-	case s.systemScope != "":
+	case w.systemScope != "":
 		return scope{system: true}, nil
-	case s.projectID != "":
-		return scope{projectID: s.projectID}, nil
+	case w.projectID != "":
+		return scope{projectID: w.projectID}, nil
 	case project:
-		domainID, domainName := s.domain(s.projectDomainID, s.projectDomainName)
-		return scope{projectName: s.projectName, domainID: domainID, domainName: domainName}, nil
-	case s.domainID != "":
-		return scope{domainID: s.domainID}, nil
-	case s.domainName != "":
-		return scope{domainName: s.domainName}, nil
+		domainID, domainName := w.domain(w.projectDomainID, w.projectDomainName)
+		return scope{projectName: w.projectName, domainID: domainID, domainName: domainName}, nil
+	case w.domainID != "":
+		return scope{domainID: w.domainID}, nil
+	case w.domainName != "":
+		return scope{domainName: w.domainName}, nil
 	}
 	return scope{}, fmt.Errorf("no scope is given, neither a project, nor a domain, nor the system: set %s, %s or %s",
-		s.key("project_name"), s.key("domain_name"), s.key("system_scope"))
+		w.key("project_name"), w.key("domain_name"), w.key("system_scope"))
 }
 
 // identityURL is where version 3 of the Identity API is. It is made by hand

@@ -41,6 +41,20 @@ type Reached struct {
 	Err    error // an [*UnavailableError], [*UntrustedError] or [*CredentialsError]
 }
 
+// dialAny connects to the first address that takes a connection. It gives that address.
+func dialAny(ctx context.Context, addrs []netip.Addr, port string) (conn net.Conn, took string, err error) {
+	err = errors.New("the name has no address")
+	for _, addr := range addrs {
+		limited, cancel := context.WithTimeout(ctx, dialTimeout)
+		conn, err = new(net.Dialer).DialContext(limited, "tcp", net.JoinHostPort(addr.String(), port))
+		cancel()
+		if err == nil {
+			return conn, addr.String(), nil
+		}
+	}
+	return nil, "", err
+}
+
 // Reach goes to the host of a URL, or to the proxy that the URL is asked for
 // through, stage by stage, as a request would. Lookup is as
 // [net.Resolver.LookupNetIP].
@@ -77,23 +91,13 @@ func Reach(ctx context.Context, creds Credentials, opts Options, address string,
 	for i, addr := range r.Addrs {
 		r.Addrs[i] = addr.Unmap()
 	}
-	var dialer net.Dialer
-	var conn net.Conn
-	err = errors.New("the name has no address")
-	for _, addr := range r.Addrs {
-		limited, cancel := context.WithTimeout(ctx, dialTimeout)
-		conn, err = dialer.DialContext(limited, "tcp", net.JoinHostPort(addr.String(), port))
-		cancel()
-		if err == nil {
-			r.Addr = addr.String()
-			break
-		}
-	}
+	conn, addr, err := dialAny(ctx, r.Addrs, port)
 	if err != nil {
 		r.Failed, r.Err = Connection, &UnavailableError{x, said{err},
 			"see whether the service runs there, and whether a firewall is between, or correct the address in " + about}
 		return r
 	}
+	r.Addr = addr
 	defer func() { _ = conn.Close() }() // nothing was written to it
 	if !secure {
 		return r

@@ -110,18 +110,20 @@ func (c *Client) exchange(ctx context.Context, first *token, p exports.Project) 
 
 // tokenAnswer is what matters of the answer to POST /v3/auth/tokens.
 type tokenAnswer struct {
-	Token *struct {
-		ExpiresAt *string         `json:"expires_at"`
-		Project   *tokens.Project `json:"project"`
-		Domain    *tokens.Domain  `json:"domain"`
-		System    *struct {
-			All bool `json:"all"`
-		} `json:"system"`
-		Catalog *[]tokens.CatalogEntry `json:"catalog"`
-		Roles   []struct {
-			Name string `json:"name"`
-		} `json:"roles"`
-	} `json:"token"`
+	Token *tokenBody `json:"token"`
+}
+
+type tokenBody struct {
+	ExpiresAt *string         `json:"expires_at"`
+	Project   *tokens.Project `json:"project"`
+	Domain    *tokens.Domain  `json:"domain"`
+	System    *struct {
+		All bool `json:"all"`
+	} `json:"system"`
+	Catalog *[]tokens.CatalogEntry `json:"catalog"`
+	Roles   []struct {
+		Name string `json:"name"`
+	} `json:"roles"`
 }
 
 // authenticate makes the request for a token. Gophercloud's tokens.Create would
@@ -197,28 +199,7 @@ func decodeToken(body []byte, asked tokens.AuthOptions, unscoped bool) (*token, 
 	if _, err := time.Parse(time.RFC3339, *got.ExpiresAt); err != nil {
 		return nil, errors.New("the token's expires_at is not a time")
 	}
-	project := got.Project != nil
-	want := asked.Scope
-	right := true
-	switch {
-	case unscoped:
-		right = !project && got.Domain == nil && got.System == nil
-	case want.ProjectID != "":
-		right = project && got.Project.ID == want.ProjectID
-	case want.ProjectName != "":
-		// Keystone's database may not tell capital letters from small ones.
-		right = project && strings.EqualFold(got.Project.Name, want.ProjectName) &&
-			(want.DomainID == "" || strings.EqualFold(got.Project.Domain.ID, want.DomainID))
-	case want.System:
-		right = !project && got.System != nil && got.System.All
-	case want.DomainID != "":
-		right = !project && got.Domain != nil && got.Domain.ID == want.DomainID
-	case want.DomainName != "":
-		right = !project && got.Domain != nil && got.Domain.ID != "" && strings.EqualFold(got.Domain.Name, want.DomainName)
-	default: // an application credential
-		right = project
-	}
-	if !right {
+	if !got.isFor(asked.Scope, unscoped) {
 		return nil, errors.New("the token is for another scope than the one that was asked for")
 	}
 	t := &token{scope: "nothing"}
@@ -226,7 +207,7 @@ func decodeToken(body []byte, asked tokens.AuthOptions, unscoped bool) (*token, 
 		t.catalog = *got.Catalog
 	}
 	switch {
-	case project:
+	case got.Project != nil:
 		t.projectID = got.Project.ID
 		t.scope = fmt.Sprintf("project %s (%s)", printable.Quote(got.Project.Name), printable.Plain(got.Project.ID))
 	case got.Domain != nil:
@@ -239,6 +220,29 @@ func decodeToken(body []byte, asked tokens.AuthOptions, unscoped bool) (*token, 
 		t.roles = append(t.roles, role.Name)
 	}
 	return t, nil
+}
+
+// isFor reports whether a token has the scope that was asked for.
+func (got *tokenBody) isFor(want tokens.Scope, unscoped bool) bool {
+	project := got.Project != nil
+	switch {
+	case unscoped:
+		return !project && got.Domain == nil && got.System == nil
+	case want.ProjectID != "":
+		return project && got.Project.ID == want.ProjectID
+	case want.ProjectName != "":
+		// Keystone's database may not tell capital letters from small ones.
+		return project && strings.EqualFold(got.Project.Name, want.ProjectName) &&
+			(want.DomainID == "" || strings.EqualFold(got.Project.Domain.ID, want.DomainID))
+	case want.System:
+		return !project && got.System != nil && got.System.All
+	case want.DomainID != "":
+		return !project && got.Domain != nil && got.Domain.ID == want.DomainID
+	case want.DomainName != "":
+		return !project && got.Domain != nil && got.Domain.ID != "" && strings.EqualFold(got.Domain.Name, want.DomainName)
+	default: // an application credential
+		return project
+	}
 }
 
 // provider is a Gophercloud client with a token that does not change. It has no

@@ -67,7 +67,7 @@ func fromVariables(source string, get func(string) string) (Credentials, error) 
 	if get("OS_TOKEN") != "" || get("OS_TRUST_ID") != "" {
 		problems = append(problems, errors.New("OS_TOKEN and OS_TRUST_ID are not supported"))
 	}
-	c, err := settings{
+	c, err := written{
 		authURL:            get("OS_AUTH_URL"),
 		authType:           get("OS_AUTH_TYPE"),
 		identityAPIVersion: get("OS_IDENTITY_API_VERSION"),

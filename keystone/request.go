@@ -13,6 +13,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
 
@@ -81,12 +82,17 @@ func (c *Client) once(ctx context.Context, r call) error {
 	}
 	defer func() { _ = response.Body.Close() }() // it was read as far as it matters
 	x.Status, x.RequestID = response.StatusCode, c.requestID(response.Header)
+	return c.read(ctx, r, x, response, begin)
+}
 
+// read has an answer of a status that was expected used.
+func (c *Client) read(ctx context.Context, r call, x Exchange, response *http.Response, begin time.Time) error {
 	if kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return &UntrustedError{x, fmt.Errorf("the answer is %s and not JSON", printable.Quote(response.Header.Get("Content-Type"))), notTheAPI}
 	}
 	body := response.Body.(*limitedBody)
 	a := &answer{Exchange: x, header: response.Header, body: body}
+	var err error
 	if !r.stream {
 		a.text, err = io.ReadAll(body)
 	}
