@@ -125,7 +125,7 @@ func TestTry(t *testing.T) {
 			var err error
 			for _, s.Timeout = range limits {
 				proof, err = s.Try(t.Context(), marshal(t, test.want), test.want, foreign)
-				if err == nil || strings.Contains(err.Error(), test.says[0]) {
+				if err == nil || len(limits) > 1 && strings.Contains(err.Error(), test.says[0]) {
 					break
 				}
 			}
