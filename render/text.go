@@ -113,7 +113,9 @@ func plainID(id string) bool {
 func GrantLine(g exports.Grant) string { return string(appendLine(nil, g)) }
 
 func appendLine(to []byte, g exports.Grant) []byte {
-	return fmt.Appendf(to, "%s %s(%s)\n", pathEscaper.Replace(g.Path), g.Client, g.Options)
+	to = append(append(to, pathEscaper.Replace(g.Path)...), ' ')
+	to = append(append(to, g.Client.String()...), '(')
+	return append(append(to, g.Options...), ")\n"...)
 }
 
 var (
@@ -188,10 +190,7 @@ func unsafeOptions(options string) string {
 func unsafeBytes(s, bad, good string) string {
 	for i := range len(s) {
 		c := s[i]
-		if strings.IndexByte(good, c) >= 0 {
-			continue
-		}
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(bad, c) >= 0 {
+		if (c <= ' ' || c >= 0x7f || strings.IndexByte(bad, c) >= 0) && strings.IndexByte(good, c) < 0 {
 			return fmt.Sprintf("it has the byte 0x%02x", c)
 		}
 	}
