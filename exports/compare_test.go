@@ -405,6 +405,12 @@ func TestCompareLinesOfProjects(t *testing.T) {
 		{"the name was taken by another and nobody asked for the old project", func(_ *exports.Evidence, g *exports.Grant) {
 			g.Owner.ID = "id-before"
 		}, "in doubt: project-hidden"},
+		{"the name is in the form of an id, and the key is another project's id", func(e *exports.Evidence, g *exports.Grant) {
+			const id = "0123456789abcdef0123456789abcdef"
+			e.Config.Projects[0].Key = id
+			e.Inventory.Projects[id] = exports.Project{Sight: exports.Hidden, Why: "403"}
+			g.Owner = exports.Owner{ID: "id-tools", Name: id}
+		}, "not-in-config"},
 		{"the name leads to nothing and nobody asked for the id", func(e *exports.Evidence, _ *exports.Grant) {
 			e.Inventory.Projects["tools"] = exports.Project{Sight: exports.Absent, Why: "not in the list"}
 			delete(e.Inventory.IDs, "id-tools")

@@ -1,6 +1,9 @@
 package exports
 
-import "time"
+import (
+	"regexp"
+	"time"
+)
 
 // Defaults of the configuration file, see nfs-mounts.yaml(5).
 const (
@@ -39,6 +42,14 @@ type ProjectConfig struct {
 	Mounts  []Mount
 	Line    int // in the configuration file
 }
+
+// projectID is how Keystone (32 hexadecimal digits), federation and LDAP (64, or the
+// dashed form of a UUID, RFC 9562, section 4) write the id of a project.
+var projectID = regexp.MustCompile(`^(?i:[0-9a-f]{32}|[0-9a-f]{64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$`)
+
+// IsProjectID reports whether a key has the form of a project's id. Such a key is never
+// a name: anybody can call a project like another one's id.
+func IsProjectID(key string) bool { return projectID.MatchString(key) }
 
 // Mount is one host:/path that a project may use. Mounts that are set to true
 // or false, which other programs than this one serve, are not kept.

@@ -34,3 +34,26 @@ func TestMaintenanceHolds(t *testing.T) {
 		})
 	}
 }
+
+func TestIsProjectID(t *testing.T) {
+	for key, want := range map[string]bool{
+		"0123456789abcdef0123456789abcdef":                                 true,
+		"0123456789ABCDEF0123456789abcdef":                                 true,
+		"0b5e0000-0000-4000-8000-0000000000aa":                             true,
+		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef": true,
+
+		"":      false,
+		"tools": false,
+		"default/0123456789abcdef0123456789abcdef": false,
+		"0123456789abcdef0123456789abcde":          false,
+		"0123456789abcdef0123456789abcdef0":        false,
+		"0123456789abcdef0123456789abcdeg":         false,
+		"0123456789abcdef0123456789abcdef\n":       false,
+		"0b5e00000000-4000-8000-0000000000aa":      false,
+		"0b5e0000-0000-4000-80000-000000000aa":     false,
+	} {
+		if got := exports.IsProjectID(key); got != want {
+			t.Errorf("IsProjectID(%q) is %t", key, got)
+		}
+	}
+}

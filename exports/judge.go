@@ -186,6 +186,7 @@ func (j *judge) projectsOf(o Owner) (found []ProjectConfig, orAnother bool) {
 		p, ok := j.byKey[name]
 		switch project := j.Inventory.Projects[name]; {
 		case !ok || name == "":
+		case IsProjectID(name) && o.ID != "": // the key is the id of another project
 		case o.ID != "" && project.Sight == Shown && project.ID != o.ID:
 			taken = add(taken, p)
 		default:

@@ -206,14 +206,16 @@ func (c *Client) addOwn(ctx context.Context, all *domainProjects) error {
 	return nil
 }
 
-// projectOfKey finds the project that a key of the configuration means: by id,
-// or else by name.
+// projectOfKey finds the project that a key of the configuration means. A key in the
+// form of an id is never a name: a name can be chosen by anybody.
 func (c *Client) projectOfKey(ctx context.Context, domain *domainProjects, key string) (exports.Project, error) {
 	if p, ok := domain.byID[key]; ok {
 		return shown(p), nil
 	}
-	p, named := domain.byName[key]
-	if named && (domain.complete || !isUUID.MatchString(key)) {
+	if exports.IsProjectID(key) {
+		return c.projectOfID(ctx, domain, key)
+	}
+	if p, ok := domain.byName[key]; ok {
 		return shown(p), nil
 	}
 	byID := exports.Project{Sight: exports.Absent}
@@ -223,14 +225,6 @@ func (c *Client) projectOfKey(ctx context.Context, domain *domainProjects, key s
 		if err != nil || byID.Sight == exports.Shown || domain.complete {
 			return byID, err
 		}
-		if byID.Sight == exports.Hidden && isUUID.MatchString(key) {
-			// It is an id of which we do not know whose. A project that took it
-			// for its name must not get what is another's.
-			return byID, nil
-		}
-	}
-	if named {
-		return shown(p), nil
 	}
 	byName, err := c.askForName(ctx, domain, key)
 	if byName.Sight == exports.Absent && byID.Sight == exports.Hidden {
@@ -268,12 +262,9 @@ func (p *domainProjects) missing() exports.Project {
 	return exports.Project{Sight: exports.Hidden, Why: "not listed, " + p.why}
 }
 
-var (
-	// isID is what can be a project's id and be asked for in a path. Keystone
-	// makes ids of 32 hexadecimal digits; other tools make others.
-	isID   = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$`)
-	isUUID = regexp.MustCompile(`^[0-9a-f]{32}$`)
-)
+// isID is what can be a project's id and be asked for in a path. Keystone makes ids of
+// 32 hexadecimal digits; other tools make others.
+var isID = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$`)
 
 func shown(p project) exports.Project {
 	return exports.Project{Sight: exports.Shown, ID: p.id, Name: p.name, Enabled: p.enabled}

@@ -31,6 +31,7 @@ func (w *world) sights(t *testing.T, keys ...string) map[string]string {
 func TestProjects(t *testing.T) {
 	t.Parallel()
 	const takenID = "abcdefabcdefabcdefabcdefabcdefab"
+	const dashedID = "0b5e0000-0000-4000-8000-0000000000aa"
 	everyone := keystonetest.Anywhere("reader")
 	for _, test := range []struct {
 		name   string
@@ -76,7 +77,13 @@ func TestProjects(t *testing.T) {
 		}), "zz", "shown zz, id shown"},
 		{"cut, a name that looks like an id", false, both(truncated(1), func(w *world) {
 			w.AddProject(keystonetest.Project{ID: "zz", Name: takenID})
-		}), takenID, "shown zz, id absent"},
+		}), takenID, "absent , id absent"},
+		{"a dashed name that looks like an id", false, func(w *world) {
+			w.AddProject(keystonetest.Project{ID: "zz", Name: dashedID})
+		}, dashedID, "absent , id absent"},
+		{"a dashed name that looks like an id, by role", true, func(w *world) {
+			w.AddProject(keystonetest.Project{ID: "zz", Name: dashedID})
+		}, dashedID, "hidden , id hidden"},
 		{"cut, no asking by id", false, both(truncated(1), func(w *world) {
 			fault, _ := keystonetest.FaultNamed("status-403")
 			w.Inject(fault.On(keystonetest.OneProject))

@@ -20,8 +20,8 @@ import (
 // entry.
 type Adopted struct {
 	Path string
-	// Grants are those of the file. Their owner has only a name: the project's
-	// key in the configuration.
+	// Grants are those of the file. Their owner has only an id or only a name:
+	// the project's key in the configuration.
 	Grants []exports.Grant
 	// Lines are the numbers of the grants' lines, from 1.
 	Lines map[exports.Place]int
@@ -100,6 +100,9 @@ func adoptedOwner(name string) (owner exports.Owner, problem string) {
 	key := strings.TrimSuffix(name, ".exports")
 	if public, ok := strings.CutPrefix(key, publicPrefix); ok && public != "" {
 		return exports.Owner{Public: public}, ""
+	}
+	if exports.IsProjectID(key) {
+		return exports.Owner{ID: key}, ""
 	}
 	return exports.Owner{Name: key}, ""
 }
