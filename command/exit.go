@@ -60,7 +60,6 @@ var statuses = []struct {
 	{is[*outputError], ExitCannotWrite},
 
 	{is[*keystone.UntrustedError], ExitUntrusted},
-	{is[*exports.AddressError], ExitUntrusted},
 
 	{is[*keystone.RefusedError], ExitNoPermission},
 

@@ -15,10 +15,12 @@ import (
 // lines, and for each mount on this server the addresses of its project's
 // instances.
 //
-// It gives a *ClaimedTwiceError where two projects hold the same address, and
-// an *AddressError for an address that no client can have.
+// It leaves out addresses that no client can have, and those of this server: which
+// a tenant chooses for a port of his own must not matter to others, and a server can
+// be an instance of the project that it serves. It gives a *ClaimedTwiceError where
+// two projects hold the same address.
 func Build(e Evidence) (Set, error) {
-	if err := e.checkAddresses(); err != nil {
+	if err := e.checkClaims(); err != nil {
 		return Set{}, err
 	}
 	sources := e.sources()
@@ -110,13 +112,17 @@ func compareWanted(a, b Grant) int {
 	)
 }
 
-// addresses walks the addresses of a project that count, in the form of
-// [Client].
+// addresses walks the addresses of a project that count and that a client can have,
+// in the form of [Client].
 func (e Evidence) addresses(project Project) func(yield func(Instance, netip.Addr) bool) {
 	return func(yield func(Instance, netip.Addr) bool) {
 		for _, instance := range project.Instances {
 			for _, a := range instance.Addresses {
-				if e.counts(a) && !yield(instance, a.Addr.Unmap()) {
+				addr := a.Addr.Unmap()
+				if !e.counts(a) || e.own(addr) || impossible(addr) != "" {
+					continue
+				}
+				if !yield(instance, addr) {
 					return
 				}
 			}
@@ -178,16 +184,9 @@ func (e Evidence) holders(projects []Project) map[key]int32 {
 	return holders
 }
 
-// checkAddresses refuses addresses that must not become clients.
-func (e Evidence) checkAddresses() error {
+// checkClaims refuses addresses that two projects hold.
+func (e Evidence) checkClaims() error {
 	projects := e.served()
-	for _, project := range projects {
-		for instance, addr := range e.addresses(project) {
-			if why := impossible(addr, e.Local); why != "" {
-				return &AddressError{Addr: addr, Why: why, Claim: Claim{Owner{ID: project.ID, Name: project.Name}, instance}}
-			}
-		}
-	}
 	holders := e.holders(projects)
 	twice := map[netip.Addr][]Claim{}
 	for _, project := range projects {
@@ -212,7 +211,7 @@ func (e Evidence) checkAddresses() error {
 }
 
 // impossible says why no client can have an address, or gives nothing.
-func impossible(addr netip.Addr, local []netip.Addr) string {
+func impossible(addr netip.Addr) string {
 	switch {
 	case !addr.IsValid():
 		return "not an address"
@@ -228,23 +227,13 @@ func impossible(addr netip.Addr, local []netip.Addr) string {
 		return "a multicast address"
 	case addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		return "the broadcast address"
-	case slices.ContainsFunc(local, func(l netip.Addr) bool { return plainAddr(l) == addr }):
-		return "an address of this server itself"
 	}
 	return ""
 }
 
-// AddressError is an address in the inventory that no client can have: the
-// answer that it stood in cannot be trusted.
-type AddressError struct {
-	Addr  netip.Addr
-	Why   string
-	Claim Claim
-}
-
-func (e *AddressError) Error() string {
-	return fmt.Sprintf("%s has address %s, which is %s: look at the instance's ports, or narrow openstack.networks in the configuration to the networks that clients use",
-		e.Claim, e.Addr, e.Why)
+// own reports whether an interface of this server has an address.
+func (e Evidence) own(addr netip.Addr) bool {
+	return slices.ContainsFunc(e.Local, func(l netip.Addr) bool { return plainAddr(l) == addr })
 }
 
 // ClaimedTwiceError is addresses that instances of two different projects

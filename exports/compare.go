@@ -15,6 +15,7 @@ const (
 	ProjectDisabled   Reason = "project-disabled"
 	InstanceGone      Reason = "instance-gone"
 	AddressReassigned Reason = "address-reassigned"
+	OwnAddress        Reason = "own-address"
 	ServedElsewhere   Reason = "served-elsewhere"
 	PublicRemoved     Reason = "public-removed"
 )
@@ -96,7 +97,8 @@ func Decide(today Set, e Evidence) (Plan, Questions, error) {
 // "uncounted" an address in a network that openstack.networks leaves out.
 //
 // A grant of a public line goes as public-removed, as only the configuration
-// says what is public. With any grant in doubt there is no plan but an
+// says what is public, and another one for an address of this server as own-address,
+// unless the first two rows fit. With any grant in doubt there is no plan but an
 // *UnclearError that names all of them.
 //
 // "Instance-gone" is the one reason that rests on something missing: a cell of

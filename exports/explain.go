@@ -44,11 +44,13 @@ func Explain(addr netip.Addr, e Evidence) []Holder {
 					Claim:   Claim{Owner{ID: project.ID, Name: project.Name}, instance},
 					Network: a.Network, Line: p.Line,
 				}
-				switch why := impossible(addr.Unmap(), e.Local); {
+				switch why := impossible(addr.Unmap()); {
 				case !e.counts(a):
 					h.Why = fmt.Sprintf("its network %q is not among openstack.networks (%s)", a.Network, strings.Join(e.Config.OpenStack.Networks, ", "))
 				case why != "":
 					h.Why = "it is " + why
+				case e.own(addr.Unmap()):
+					h.Why = "it is an address of this server itself"
 				}
 				for _, m := range p.Mounts {
 					h.Mounts = append(h.Mounts, MountVerdict{m, e.Hosts[m.Host]})

@@ -84,6 +84,8 @@ func (j *judge) judge(g Grant) verdict {
 	switch {
 	case !m.found:
 		return verdict{reason: NotInConfig}
+	case j.own(g.Client.Addr):
+		return verdict{reason: OwnAddress}
 	case m.where == Elsewhere:
 		return verdict{reason: ServedElsewhere}
 	// Who has the address now is known whatever else is in doubt, and as long

@@ -376,6 +376,8 @@ func (w *truth) rightFor(g exports.Grant, reason exports.Reason, configs []expor
 		return public && !slices.ContainsFunc(w.config.Public, func(l exports.PublicLine) bool { return l.Path == g.Path && l.Client == g.Client })
 	case exports.NotInConfig:
 		return !public && (!configured || len(wheres) == 0 || has && !counts)
+	case exports.OwnAddress:
+		return !public && slices.Contains(w.local, g.Client.Addr)
 	case exports.ServedElsewhere:
 		return !public && len(wheres) > 0 && !slices.ContainsFunc(wheres, func(at exports.Where) bool { return at != exports.Elsewhere })
 	case exports.ProjectDeleted:

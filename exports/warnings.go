@@ -26,11 +26,12 @@ func (e Evidence) warnings() []string {
 }
 
 // AddressWarnings tells of instances of the served projects that should have an
-// address and have none, and of networks in openstack.networks in which none of
+// address and have none, of addresses that no client can have, and of networks in openstack.networks in which none of
 // them has one: a name with a mistake leaves out the addresses that it should let in.
 func (e Evidence) AddressWarnings() []string {
 	var warnings []string
 	seen := map[string]bool{}
+	odd := 0
 	for _, p := range e.Config.Served(e.Hosts) {
 		for _, instance := range e.Inventory.Projects[p.Key].Instances {
 			if silent(instance) {
@@ -38,8 +39,19 @@ func (e Evidence) AddressWarnings() []string {
 			}
 			for _, a := range instance.Addresses {
 				seen[a.Network] = true
+				why := impossible(a.Addr.Unmap())
+				if why == "" || !e.counts(a) {
+					continue
+				}
+				if odd++; odd <= maxNamed {
+					warnings = append(warnings, fmt.Sprintf("instance %q (%s) of project %q has the address %s, which is %s: it gets no grant",
+						instance.Name, printable.ID(instance.ID), p.Key, a.Addr, why))
+				}
 			}
 		}
+	}
+	if odd > maxNamed {
+		warnings = append(warnings, fmt.Sprintf("%d more addresses of instances are none that a client can have, and get no grant", odd-maxNamed))
 	}
 	for _, network := range e.Config.OpenStack.Networks {
 		if len(seen) > 0 && !seen[network] {

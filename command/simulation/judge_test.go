@@ -183,9 +183,6 @@ func (j *judgement) causesIn(t truth, causes map[int]string) {
 		if len(holders) > 1 {
 			causes[command.ExitRefused] = address + " is held twice"
 		}
-		if isImpossible(address) {
-			causes[command.ExitUntrusted] = address + " is no client's"
-		}
 	}
 	silent := map[string]bool{}
 	for _, i := range t.instances {
@@ -439,6 +436,8 @@ func (t truth) justifies(reason string, at simPlace, owner simOwner) bool {
 		return lives && !holds
 	case "address-reassigned":
 		return owner.public == "" && other
+	case "own-address":
+		return slices.Contains(strings.Fields(simLocal), at.client)
 	case "served-elsewhere":
 		return mounts > 0 && elsewhere == mounts
 	}

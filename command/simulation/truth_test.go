@@ -168,7 +168,7 @@ func (t truth) clients(project string) map[string]bool {
 	clients := map[string]bool{}
 	for _, i := range t.instances {
 		for _, a := range i.addresses {
-			if i.project == project && i.shown() && t.counts(a) {
+			if i.project == project && i.shown() && t.counts(a) && !isImpossible(a.ip) {
 				clients[a.ip] = true
 			}
 		}
