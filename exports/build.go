@@ -119,7 +119,7 @@ func (e Evidence) addresses(project Project) func(yield func(Instance, netip.Add
 		for _, instance := range project.Instances {
 			for _, a := range instance.Addresses {
 				addr := a.Addr.Unmap()
-				if !e.counts(a) || e.own(addr) || impossible(addr) != "" {
+				if !e.counts(a) || isLocal(addr, e.Local) || impossible(addr) != "" {
 					continue
 				}
 				if !yield(instance, addr) {
@@ -229,11 +229,6 @@ func impossible(addr netip.Addr) string {
 		return "the broadcast address"
 	}
 	return ""
-}
-
-// own reports whether an interface of this server has an address.
-func (e Evidence) own(addr netip.Addr) bool {
-	return slices.ContainsFunc(e.Local, func(l netip.Addr) bool { return plainAddr(l) == addr })
 }
 
 // ClaimedTwiceError is addresses that instances of two different projects

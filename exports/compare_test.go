@@ -405,6 +405,17 @@ func TestCompareLinesOfProjects(t *testing.T) {
 		{"the name was taken by another and nobody asked for the old project", func(_ *exports.Evidence, g *exports.Grant) {
 			g.Owner.ID = "id-before"
 		}, "in doubt: project-hidden"},
+		{"its client has an address of this server", func(e *exports.Evidence, _ *exports.Grant) {
+			e.Local = append(e.Local, contested)
+		}, "own-address"},
+		{"its client has an address of this server, and the project is hidden", func(e *exports.Evidence, _ *exports.Grant) {
+			e.Local = append(e.Local, contested)
+			e.Inventory.Projects["tools"] = exports.Project{Sight: exports.Hidden, Why: "403"}
+		}, "own-address"},
+		{"its client has an address of this server, and the configuration no longer has the mount", func(e *exports.Evidence, g *exports.Grant) {
+			e.Local = append(e.Local, contested)
+			g.Path = "/srv/before"
+		}, "not-in-config"},
 		{"the name is in the form of an id, and the key is another project's id", func(e *exports.Evidence, g *exports.Grant) {
 			const id = "0123456789abcdef0123456789abcdef"
 			e.Config.Projects[0].Key = id

@@ -49,7 +49,7 @@ func Explain(addr netip.Addr, e Evidence) []Holder {
 					h.Why = fmt.Sprintf("its network %q is not among openstack.networks (%s)", a.Network, strings.Join(e.Config.OpenStack.Networks, ", "))
 				case why != "":
 					h.Why = "it is " + why
-				case e.own(addr.Unmap()):
+				case isLocal(addr, e.Local):
 					h.Why = "it is an address of this server itself"
 				}
 				for _, m := range p.Mounts {

@@ -52,9 +52,9 @@ type Owner struct {
 	// Public is the name of a public entry of the configuration; the other
 	// fields are then empty.
 	Public string
-	// ID and Name are those of a Keystone project. Of lines that were
-	// adopted from another program only one of them is known: the project's key in
-	// the configuration, which is an id or else a name.
+	// ID and Name are those of a Keystone project. Of lines that were adopted from
+	// another program only one of them is known: the project's key in the
+	// configuration, which is an id or else a name.
 	ID, Name string
 }
 

@@ -33,12 +33,15 @@ func Locate(addrs, local []netip.Addr) Where {
 	if len(addrs) == 0 || len(local) == 0 {
 		return Unresolved
 	}
-	for _, addr := range addrs {
-		if slices.ContainsFunc(local, func(l netip.Addr) bool { return plainAddr(l) == plainAddr(addr) }) {
-			return Here
-		}
+	if slices.ContainsFunc(addrs, func(addr netip.Addr) bool { return isLocal(addr, local) }) {
+		return Here
 	}
 	return Elsewhere
+}
+
+// isLocal reports whether an address is one of local, in whichever form.
+func isLocal(addr netip.Addr, local []netip.Addr) bool {
+	return slices.ContainsFunc(local, func(l netip.Addr) bool { return plainAddr(l) == plainAddr(addr) })
 }
 
 // plainAddr gives an address in the one form in which it can be compared.

@@ -84,7 +84,7 @@ func (j *judge) judge(g Grant) verdict {
 	switch {
 	case !m.found:
 		return verdict{reason: NotInConfig}
-	case j.own(g.Client.Addr):
+	case isLocal(g.Client.Addr, j.Local):
 		return verdict{reason: OwnAddress}
 	case m.where == Elsewhere:
 		return verdict{reason: ServedElsewhere}

@@ -26,8 +26,9 @@ func (e Evidence) warnings() []string {
 }
 
 // AddressWarnings tells of instances of the served projects that should have an
-// address and have none, of addresses that no client can have, and of networks in openstack.networks in which none of
-// them has one: a name with a mistake leaves out the addresses that it should let in.
+// address and have none, of addresses that no client can have, and of networks in
+// openstack.networks in which none of them has one: a name with a mistake leaves out
+// the addresses that it should let in.
 func (e Evidence) AddressWarnings() []string {
 	var warnings []string
 	seen := map[string]bool{}

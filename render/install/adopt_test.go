@@ -41,12 +41,14 @@ func TestReadAdopted(t *testing.T) {
 			"public_scratch.exports", "/srv/scratch *(rw,sec=sys,sync,no_subtree_check,root_squash)",
 			[]exports.Grant{rendertest.Grant(t, "/srv/scratch *(rw,sec=sys,sync,no_subtree_check,root_squash)", exports.Owner{Public: "scratch"})},
 		},
-	}
-	for _, id := range []string{"0123456789abcdef0123456789abcdef", "0b5e0000-0000-4000-8000-0000000000aa"} {
-		tests = append(tests, struct {
-			file, text string
-			want       []exports.Grant
-		}{id + ".exports", "/srv/a -rw 10.0.0.1\n", []exports.Grant{rendertest.Grant(t, "/srv/a 10.0.0.1(rw)", exports.Owner{ID: id})}})
+		{
+			"0123456789abcdef0123456789abcdef.exports", "/srv/a -rw 10.0.0.1\n",
+			[]exports.Grant{rendertest.Grant(t, "/srv/a 10.0.0.1(rw)", exports.Owner{ID: "0123456789abcdef0123456789abcdef"})},
+		},
+		{
+			"0b5e0000-0000-4000-8000-0000000000aa.exports", "/srv/a -rw 10.0.0.1\n",
+			[]exports.Grant{rendertest.Grant(t, "/srv/a 10.0.0.1(rw)", exports.Owner{ID: "0b5e0000-0000-4000-8000-0000000000aa"})},
+		},
 	}
 	for _, test := range tests {
 		path := filepath.Join(dir, test.file)
