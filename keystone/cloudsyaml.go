@@ -13,7 +13,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"nfs-exportd/printable"
-	"nfs-exportd/yamlfile"
+	"nfs-exportd/spelling"
 )
 
 // fromCloudsYAML reads one cloud of a clouds.yaml and of the secure.yaml beside
@@ -100,7 +100,7 @@ func noCloud(path, cloud string) error {
 			quoted = append(quoted, printable.Quote(pair.key))
 		}
 	}
-	switch near := yamlfile.Nearest(cloud, names); {
+	switch near := spelling.Nearest(cloud, names); {
 	case len(names) == 0:
 		return errors.New("the file has no cloud at all")
 	case near != "":
@@ -175,7 +175,7 @@ func cloudEntry(path, cloud string) (cloudKeys, fs.FileInfo, error) {
 		}
 		for _, a := range auth {
 			if !slices.Contains(authKeys, a.key) {
-				return nil, nil, fmt.Errorf("line %d: unknown key in auth%s", a.line, didYouMean(yamlfile.Nearest(a.key, authKeys)))
+				return nil, nil, fmt.Errorf("line %d: unknown key in auth%s", a.line, didYouMean(spelling.Nearest(a.key, authKeys)))
 			}
 			if keys["auth."+a.key], err = scalar(a.value); err != nil {
 				return nil, nil, fmt.Errorf("line %d: the value of auth.%s %w", a.line, a.key, err)

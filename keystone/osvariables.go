@@ -10,7 +10,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"nfs-exportd/yamlfile"
+	"nfs-exportd/spelling"
 )
 
 // variableNames are the variables that bear on the log-in, and those that
@@ -131,7 +131,7 @@ func fromFile(path string, getenv func(string) string) (Credentials, error) {
 		switch {
 		case pair.key == "maintenance":
 			maintenance = pair.value
-		case strings.HasPrefix(pair.key, "OS_") && (slices.Contains(variableNames, pair.key) || yamlfile.Nearest(pair.key, variableNames) == ""):
+		case strings.HasPrefix(pair.key, "OS_") && (slices.Contains(variableNames, pair.key) || spelling.Nearest(pair.key, variableNames) == ""):
 			// What no variable of ours is near to is for other programs.
 			text, err := scalar(pair.value)
 			if err != nil {
@@ -140,7 +140,7 @@ func fromFile(path string, getenv func(string) string) (Credentials, error) {
 			variables[pair.key] = text
 		default:
 			problems = append(problems, fmt.Errorf("line %d: unknown key%s", pair.line, didYouMean(cmp.Or(
-				yamlfile.Nearest(pair.key, variableNames), yamlfile.Nearest("OS_"+pair.key, variableNames)))))
+				spelling.Nearest(pair.key, variableNames), spelling.Nearest("OS_"+pair.key, variableNames)))))
 		}
 	}
 	if len(problems) > 0 {

@@ -10,7 +10,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"nfs-exportd/printable"
-	"nfs-exportd/yamlfile"
+	"nfs-exportd/spelling"
 )
 
 // level is a place in the file that has keys of its own.
@@ -68,7 +68,7 @@ func instead(word string, at level) string {
 		}
 		return key, places
 	}
-	near := func(known []string) string { return yamlfile.Nearest(word, known) }
+	near := func(known []string) string { return spelling.Nearest(word, known) }
 	exact := func(known []string) string {
 		if slices.Contains(known, word) {
 			return word

@@ -1,11 +1,11 @@
-package yamlfile_test
+package spelling_test
 
 import (
 	"slices"
 	"strings"
 	"testing"
 
-	"nfs-exportd/yamlfile"
+	"nfs-exportd/spelling"
 )
 
 // FuzzNearest: a guess is one of the known words, and the same whatever the
@@ -16,14 +16,14 @@ func FuzzNearest(f *testing.F) {
 		f.Add(word)
 	}
 	f.Fuzz(func(t *testing.T, word string) {
-		got := yamlfile.Nearest(word, known)
+		got := spelling.Nearest(word, known)
 		if got != "" && !slices.Contains(known, got) {
 			t.Errorf("%q: %q", word, got)
 		}
 		if slices.Contains(known, word) && got != word {
 			t.Errorf("%q: %q", word, got)
 		}
-		if again := yamlfile.Nearest(strings.ToLower(word), known); again != got {
+		if again := spelling.Nearest(strings.ToLower(word), known); again != got {
 			t.Errorf("%q: %q, and in lower case %q", word, got, again)
 		}
 		if len(word) > 22 && got != "" {

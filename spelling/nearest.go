@@ -1,4 +1,5 @@
-package yamlfile
+// Package spelling guesses what a mistyped word was meant to be.
+package spelling
 
 import (
 	"slices"
