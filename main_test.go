@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { commandtest.Main(m) }
 // a machine on which each user has a group of his own.
 func TestScripts(t *testing.T) {
 	var about []string
-	for _, name := range []string{"adopt", "credentials", "edited", "exportfs", "file", "first", "metrics"} {
+	for _, name := range []string{"adopt", "comments", "credentials", "deleted", "edited", "exportfs", "file", "first", "metrics"} {
 		about = append(about, filepath.Join("testdata/script", name+".txtar"))
 	}
 	for _, run := range []struct {

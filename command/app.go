@@ -86,7 +86,7 @@ func (a App) action(purpose purpose, progress *progress, do func(context.Context
 			if err == nil {
 				err = do(c.Context, c, j)
 			}
-			if err != nil && !errors.Is(err, errChanges) {
+			if err != nil && !isOutcome(err) {
 				log.Error(err.Error())
 			}
 			return exitStatus(c.Context, err)
@@ -170,10 +170,10 @@ func (a App) commands(progress *progress) *cli.App {
 }
 
 const statusHelp = `Exit status: 0 done, nothing to do, or held; 2 changes (plan --detailed-exitcode);
-64 usage; 65 refused as not safe; 69 cloud or DNS unavailable; 70 a bug;
+64 usage; 65 refused as a whole; 69 cloud or DNS unavailable; 70 a bug;
 71 exportfs failed, the old file is back; 73 cannot write; 75 locked or changed
 by another; 76 an answer that cannot be trusted; 77 refused by the cloud;
-78 configuration. See nfs-exportd(8).`
+78 configuration; 79 done, but places are frozen. See nfs-exportd(8).`
 
 // version tells version, commit and Go.
 func (a App) version() string {

@@ -176,37 +176,3 @@ func addInstances(ctx context.Context, client *keystone.Client, all exports.Inve
 	}
 	return count(one.Len(), "instance") + " of the served projects, and none hidden by a cell that is down", nil
 }
-
-// decide makes the plan that follows from the evidence, and has its questions
-// answered. It gives the evidence with these answers.
-func (j job) decide(ctx context.Context, c cloud, r result) (plan exports.Plan, e exports.Evidence, decided bool) {
-	e = r.evidence
-	if r.held != nil {
-		if j.purpose == toCheck {
-			stepOnly(j.steps, "plan", true, func() (string, error) { return r.held.text() + ": " + untilItEnds, nil })
-		}
-		return plan, e, false
-	}
-	plan, decided = step(j.steps, "plan", r.files != nil && r.complete, func() (exports.Plan, string, error) {
-		for {
-			plan, questions, err := exports.Decide(r.files.today, e)
-			if err != nil {
-				return plan, "", err
-			}
-			if questions.None() {
-				says, concern := aboutPlan(plan, r.files)
-				return plan, says, concern
-			}
-			// A cell of Nova that was away for a moment between two requests would
-			// have taken its instances along. They are gone if they are so twice.
-			j.log.Info("instances are gone; reading their projects again", "projects", questions.Again)
-			second, err := c.client.Inventory(ctx, keystone.Wanted{Keys: questions.Again})
-			if err != nil {
-				return plan, "", err
-			}
-			e = e.Answer(questions, second)
-		}
-	})
-	j.warn(plan.Warnings...)
-	return plan, e, decided
-}

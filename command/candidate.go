@@ -12,8 +12,8 @@ import (
 // candidate is the exports file as the plan wants it. It is not on the disk yet.
 type candidate struct {
 	text      []byte
-	id        string // of the plan
-	rewrites  bool   // the exports file or an adopted one changes
+	rewrites  bool // the exports file or an adopted one changes, in more than comments
+	comments  bool // the exports file changes in comments alone
 	conflicts []render.Conflict
 }
 
@@ -23,7 +23,7 @@ type candidate struct {
 const manyGrants = 20_000
 
 // render makes the candidate of a plan.
-func (j job) render(f *files, plan exports.Plan, decided bool) (c candidate, rendered bool) {
+func (j job) render(f *files, plan exports.Plan, id string, decided bool) (c candidate, rendered bool) {
 	return step(j.steps, "new exports file", decided, func() (candidate, string, error) {
 		if plan.Desired.Len() >= manyGrants {
 			debug.FreeOSMemory()
@@ -32,29 +32,20 @@ func (j job) render(f *files, plan exports.Plan, decided bool) (c candidate, ren
 		if err != nil {
 			return c, "", err
 		}
+		differs := !bytes.Equal(f.old.Text, text) || !f.old.Exists || len(f.adopted) > 0
 		c = candidate{
 			text:      text,
-			id:        render.PlanID(f.before(), text),
-			rewrites:  !bytes.Equal(f.old.Text, text) || !f.old.Exists || len(f.adopted) > 0,
+			comments:  differs && f.old.Exists && len(f.adopted) == 0 && render.OnlyComments(f.parsed, plan.Desired),
 			conflicts: render.Conflicts(plan.Desired, f.foreign),
 		}
+		c.rewrites = differs && !c.comments
 		says := "as it is"
-		if c.rewrites {
-			says = fmt.Sprintf("%s, plan %s", count(plan.Desired.Len(), "grant"), c.id)
+		switch {
+		case c.comments:
+			says = "as it is, but for comments"
+		case c.rewrites:
+			says = fmt.Sprintf("%s, plan %s", count(plan.Desired.Len(), "grant"), id)
 		}
 		return c, says, nil
 	})
-}
-
-// before is all that the plan starts from: the text of the exports file, and the
-// grants of adopted files.
-func (f *files) before() []byte {
-	text := bytes.Clone(f.old.Text)
-	for _, file := range f.adopted {
-		text = fmt.Appendf(text, "adopted %q\n", file.Path)
-		for _, g := range file.Grants {
-			text = fmt.Appendf(text, "%q %q %q\n", g.Path, g.Client.String(), g.Options)
-		}
-	}
-	return text
 }

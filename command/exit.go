@@ -29,6 +29,7 @@ const (
 	ExitUntrusted     = 76
 	ExitNoPermission  = 77
 	ExitConfiguration = 78
+	ExitFrozen        = 79
 	ExitSignal        = 128 // plus the signal's number
 )
 
@@ -39,7 +40,6 @@ var statuses = []struct {
 }{
 	{is[*usageError], ExitUsage},
 
-	{is[*exports.ClaimedTwiceError], ExitRefused},
 	{is[*approvalError], ExitRefused},
 
 	{is[*keystone.UnavailableError], ExitUnavailable},
@@ -64,6 +64,7 @@ var statuses = []struct {
 	{is[*keystone.RefusedError], ExitNoPermission},
 
 	{is[*configError], ExitConfiguration},
+	{is[*exports.UnequalKeysError], ExitConfiguration},
 	{is[*keystone.CredentialsError], ExitConfiguration},
 	{is[*install.AdoptError], ExitConfiguration},
 	{is[*exportfs.PathProblem], ExitConfiguration},
@@ -78,6 +79,9 @@ func exitStatus(ctx context.Context, err error) int {
 	if errors.Is(err, errChanges) {
 		return ExitChanges
 	}
+	if errors.Is(err, errFrozen) {
+		return ExitFrozen
+	}
 	var sig signalled
 	if errors.Is(err, context.Canceled) && errors.As(context.Cause(ctx), &sig) {
 		return ExitSignal + int(sig.Signal)
@@ -89,8 +93,6 @@ func exitStatus(ctx context.Context, err error) int {
 		switch unclear.Doubt() {
 		case exports.ProjectHidden:
 			return ExitNoPermission
-		case exports.InstanceSilent:
-			return ExitUntrusted
 		default:
 			return ExitUnavailable
 		}
@@ -112,6 +114,13 @@ func isChanged(err error) bool { return errors.Is(err, install.ErrChanged) }
 
 // errChanges has no text: it is the answer of "plan --detailed-exitcode".
 var errChanges = errors.New("there are changes")
+
+// errFrozen has no text: the log has named the places that are frozen.
+var errFrozen = errors.New("places are frozen")
+
+// isOutcome reports whether an error only carries an exit status: the run itself did
+// not fail.
+func isOutcome(err error) bool { return errors.Is(err, errChanges) || errors.Is(err, errFrozen) }
 
 // usageError is a command line that cannot be understood.
 type usageError struct{ err error }

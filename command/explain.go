@@ -176,6 +176,9 @@ func (x *explanation) places() map[exports.Place][]string {
 	for _, g := range x.plan.Added {
 		others = append(others, g.Place())
 	}
+	for _, f := range x.plan.Frozen {
+		others = append(others, f.Place)
+	}
 	for _, place := range others {
 		if len(about[place]) == 0 {
 			add(place, "%s", nowhere)
@@ -189,6 +192,9 @@ func (x *explanation) places() map[exports.Place][]string {
 	}
 	for _, r := range x.plan.Removed {
 		add(r.Place(), "the plan removes it: %s", r.Reason)
+	}
+	for _, f := range x.plan.Frozen {
+		add(f.Place, "frozen: %s, %s", f.Reason, whyFrozen(f))
 	}
 	return about
 }

@@ -150,6 +150,8 @@ type flags struct {
 	// approveCommand is the command line that carries out what this one refuses, but
 	// for the plan id behind --approve.
 	approveCommand string
+	// approveLater is the same after the files to adopt were adopted.
+	approveLater string
 }
 
 // readFlags gives the values of the flags, or a *usageError.
@@ -169,6 +171,7 @@ func readFlags(c *cli.Context) (flags, error) {
 		lockTimeout:    c.Duration(flagLockTimeout),
 		noReload:       c.Bool(flagNoReload),
 		approveCommand: approveCommand(c),
+		approveLater:   approveCommand(c, flagAdopt),
 	}
 	for _, host := range c.StringSlice(flagServeAs) {
 		name, ok := config.CanonicalHost(host)
@@ -219,12 +222,12 @@ func newLog(c *cli.Context, progress *progress) (*slog.Logger, error) {
 var notForApproval = []string{flagLogLevel, flagLogFormat, flagProofSocket}
 
 // approveCommand is the command line that carries out what this one refuses, but for
-// the plan id.
-func approveCommand(c *cli.Context) string {
+// the plan id and some flags.
+func approveCommand(c *cli.Context, without ...string) string {
 	words := []string{c.App.Name, "apply"}
 	for _, flag := range commonFlags() {
 		name := flag.Names()[0]
-		if !c.IsSet(name) || slices.Contains(notForApproval, name) {
+		if !c.IsSet(name) || slices.Contains(notForApproval, name) || slices.Contains(without, name) {
 			continue
 		}
 		switch flag.(type) {

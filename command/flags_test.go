@@ -37,13 +37,14 @@ func TestEmptyVariables(t *testing.T) {
 	}
 	for _, command := range commandLine().Commands {
 		for _, flag := range command.Flags {
-			variable := flag.(cli.DocGenerationFlag).GetEnvVars()[0]
-			t.Run(command.Name+" "+variable, func(t *testing.T) {
-				t.Setenv(variable, "")
-				if diff := cmp.Diff(want, values(t)); diff != "" {
-					t.Errorf("an empty variable is not like none (-none +empty):\n%s", diff)
-				}
-			})
+			for _, variable := range flag.(cli.DocGenerationFlag).GetEnvVars() {
+				t.Run(command.Name+" "+variable, func(t *testing.T) {
+					t.Setenv(variable, "")
+					if diff := cmp.Diff(want, values(t)); diff != "" {
+						t.Errorf("an empty variable is not like none (-none +empty):\n%s", diff)
+					}
+				})
+			}
 		}
 	}
 }

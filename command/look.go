@@ -268,16 +268,6 @@ func (j job) aboutTable(held *held, f *files) (string, error) {
 	return j.flags.etab + " is what the exports file says", nil
 }
 
-// aboutPlan says what a plan changes. So many clients that exportfs is slow with them
-// are a concern.
-func aboutPlan(plan exports.Plan, f *files) (string, error) {
-	says := "no grant is to be changed"
-	if len(plan.Added)+len(plan.Removed)+len(plan.Changed) > 0 {
-		says = fmt.Sprintf("%d grants to add, %d to remove, %d to change", len(plan.Added), len(plan.Removed), len(plan.Changed))
-	}
-	return says, concernAbout(says, manyClients(plan, f))
-}
-
 // manyClients warns of so many clients that exportfs is slow with them.
 func manyClients(plan exports.Plan, f *files) []string {
 	if warning := render.ManyClients(plan.Desired, f.foreign); warning != "" {

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/urfave/cli/v2"
 
+	"nfs-exportd/exports"
 	"nfs-exportd/render/install"
 )
 
@@ -76,6 +77,9 @@ type metrics struct {
 	held     string // "" or a reason of the metric held
 	read     bool   // the exports file was read, and has that many grants
 	grants   int
+
+	planned bool                         // there was a plan
+	frozen  map[exports.FreezeReason]int // places of the plan
 
 	added, removed, changed, refused int
 }
@@ -139,12 +143,24 @@ func (m *metrics) note(r result, err error) {
 	case r.held != nil:
 		m.held = heldForMaintenance
 	}
+	m.planned, m.frozen = r.decided, map[exports.FreezeReason]int{}
+	for _, f := range r.plan.Frozen {
+		m.frozen[f.Reason]++
+	}
 	if is[*approvalError](err) {
 		m.refused = len(r.plan.Removed)
 	}
 	if r.installed {
 		m.exported(r.plan.Desired.Len())
 		m.added, m.removed, m.changed = len(r.plan.Added), len(r.plan.Removed), len(r.plan.Changed)
+	}
+}
+
+// freezeReasons are the values of the label of frozen_places, each of which has a value
+// in every run with a plan.
+func freezeReasons() []exports.FreezeReason {
+	return []exports.FreezeReason{
+		exports.ClaimedTwice, exports.AddressUnknown, exports.NotProved, exports.LooksLikeAMistake, exports.OverShare, exports.OverLimit,
 	}
 }
 
@@ -158,15 +174,21 @@ type metricsError struct {
 
 func (e *metricsError) Error() string {
 	switch {
-	case e.status != ExitOK:
+	case !succeeded(e.status):
 		return fmt.Sprintf("the metrics of this run, which ended with exit status %d, are missing too: %s", e.status, e.err)
 	case e.held:
 		return fmt.Sprintf("the run was held and changed nothing, but its metrics are missing: %s", e.err)
+	}
+	if e.status == ExitFrozen {
+		return fmt.Sprintf("all but the frozen places is as it should be, but the metrics of this run are missing: %s", e.err)
 	}
 	return fmt.Sprintf("the exports are as they should be, only the metrics of this run are missing: %s", e.err)
 }
 
 func (e *metricsError) Unwrap() error { return e.err }
+
+// succeeded reports whether a run with this status did all that it may do.
+func succeeded(status int) bool { return status == ExitOK || status == ExitFrozen }
 
 // publish writes the metrics of a run that came to status, if they are asked
 // for, and gives the exit status that is left then: a failure of the run itself
@@ -184,7 +206,7 @@ func (j job) publish(ctx context.Context, status int) int {
 	}
 	err = &metricsError{status, j.metrics.held != "", err}
 	j.log.Error(err.Error())
-	if status != ExitOK {
+	if !succeeded(status) {
 		return status
 	}
 	return exitStatus(ctx, err)
@@ -298,21 +320,14 @@ func (m *metrics) text(status int, before kept) ([]byte, error) {
 
 	end := m.now()
 	success := before.lastSuccess
-	if status == ExitOK && m.held == "" {
+	if succeeded(status) && m.held == "" {
 		success = seconds(end)
 	}
 	gauge("last_run_timestamp_seconds", "When the last run of apply ended.", seconds(end))
-	gauge(metricLastSuccess, "When a run of apply last left the exports as they should be; 0 if that is not known. A run that is held does not count.", success)
+	gauge(metricLastSuccess, "When a run of apply last left the exports as they should be, but for frozen places; 0 if that is not known. A run that is held does not count.", success)
 	gauge("exit_status", "Exit status of the last run, see EXIT STATUS of nfs-exportd(8).", float64(status))
 	gauge("run_duration_seconds", "How long the last run took.", end.Sub(m.begin).Seconds())
-	took := gauges("phase_duration_seconds", "How long each phase of the last run took; 0 if it was not reached.", "phase")
-	for _, phase := range phases() {
-		took.WithLabelValues(phase).Set(m.took[phase].Seconds())
-	}
-	held := gauges("held", "1 if the last run was held for that reason and left everything as it was.", "reason")
-	for _, reason := range []string{heldForMaintenance, heldOnStandby} {
-		held.WithLabelValues(reason).Set(map[bool]float64{true: 1}[reason == m.held])
-	}
+	m.labelled(gauges)
 	if m.read {
 		gauge("grants", "Grants in the exports file after the last run. Missing if that run ended before it read the file.", float64(m.grants))
 	}
@@ -335,4 +350,23 @@ func (m *metrics) text(status int, before kept) ([]byte, error) {
 		}
 	}
 	return text.Bytes(), nil
+}
+
+// labelled sets the metrics that have a label with a few known values.
+func (m *metrics) labelled(gauges func(name, help, label string) *prometheus.GaugeVec) {
+	took := gauges("phase_duration_seconds", "How long each phase of the last run took; 0 if it was not reached.", "phase")
+	for _, phase := range phases() {
+		took.WithLabelValues(phase).Set(m.took[phase].Seconds())
+	}
+	held := gauges("held", "1 if the last run was held for that reason and left everything as it was.", "reason")
+	for _, reason := range []string{heldForMaintenance, heldOnStandby} {
+		held.WithLabelValues(reason).Set(map[bool]float64{true: 1}[reason == m.held])
+	}
+	if !m.planned {
+		return
+	}
+	frozen := gauges("frozen_places", "Frozen places of the last run. Missing if that run ended before it had a plan.", "reason")
+	for _, reason := range freezeReasons() {
+		frozen.WithLabelValues(string(reason)).Set(float64(m.frozen[reason]))
+	}
 }

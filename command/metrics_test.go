@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/types"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -79,7 +81,7 @@ func TestReadKept(t *testing.T) {
 func TestMetricsAreReadBack(t *testing.T) {
 	m := &metrics{requests: new(atomic.Int64), now: func() time.Time { return metricsNoon }, begin: metricsNoon, took: map[string]time.Duration{}, added: 8, removed: 7, changed: 6}
 	m.requests.Store(5)
-	m.read, m.grants = true, 4
+	m.read, m.grants, m.planned = true, 4, true
 	text, err := m.text(ExitOK, kept{1, 10, 20, 30, 40})
 	if err != nil {
 		t.Fatal(err)
@@ -235,7 +237,7 @@ func TestAlerts(t *testing.T) {
 	}
 	rules := read("../dist/prometheus/alerts.yml")
 	m := &metrics{requests: new(atomic.Int64), now: time.Now, took: map[string]time.Duration{}}
-	m.read, m.grants = true, 1
+	m.read, m.grants, m.planned = true, 1, true
 	text, err := m.text(ExitOK, kept{})
 	if err != nil {
 		t.Fatal(err)
@@ -306,4 +308,25 @@ func TestPhaseOf(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestFreezeReasons checks that the metric has every reason that package exports can
+// freeze a place for, and that there is a text for what ends it.
+func TestFreezeReasons(t *testing.T) {
+	var got, want []string
+	for _, reason := range freezeReasons() {
+		got = append(got, string(reason))
+		if until[reason] == "" {
+			t.Errorf("nothing says what ends %s", reason)
+		}
+	}
+	inspect(t, "../exports", func(node ast.Node) {
+		spec, ok := node.(*ast.ValueSpec)
+		if ok && spec.Type != nil && types.ExprString(spec.Type) == "FreezeReason" {
+			want = append(want, strings.Trim(types.ExprString(spec.Values[0]), `"`))
+		}
+	})
+	slices.Sort(got)
+	slices.Sort(want)
+	same(t, want, got)
 }

@@ -45,9 +45,10 @@ func plan(ctx context.Context, c *cli.Context, j job) error {
 		return err
 	}
 	if c.Bool(flagDetailed) && r.changes() {
+		_ = j.reportFrozen(r) // changes have the status of their own
 		return errChanges
 	}
-	return nil
+	return j.reportFrozen(r)
 }
 
 // printed prints a result. The error is an *outputError.

@@ -1,50 +1,86 @@
 package command
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
+	"nfs-exportd/exports"
 	"nfs-exportd/render"
 )
 
 // printText prints a plan for people. First comes a diff that patch(1) takes;
 // it ignores what follows. Nothing to do is nothing printed.
 func (r result) printText(w io.Writer) error {
-	var b strings.Builder
-	c, f := r.candidate, r.files
-	if c.rewrites {
-		if _, err := w.Write(render.Diff(f.path, f.old.Text, c.text, f.old.Exists)); err != nil {
+	if r.candidate.rewrites {
+		if _, err := w.Write(r.diff()); err != nil {
 			return err
 		}
 	}
+	var b strings.Builder
 	switch {
 	case r.held != nil && r.held.standby:
 		// A standby does this for months: not a word.
 	case r.held != nil:
 		b.WriteString(r.held.text() + "\n")
-	case c.rewrites:
-		for _, removal := range r.plan.Removed {
-			fmt.Fprintf(&b, "remove %s %s of %q: %s\n", removal.Path, removal.Client, removal.Owner, removal.Reason)
-		}
-		for _, conflict := range c.conflicts {
-			fmt.Fprintf(&b, "conflict: %s\n", conflict)
-		}
-		for _, file := range f.adopted {
-			fmt.Fprintf(&b, "adopt %s\n", file.Path)
-		}
-		fmt.Fprintf(&b, "%d grants to add, %d to remove, %d to change; %d today, %d then\nplan %s\n",
-			len(r.plan.Added), len(r.plan.Removed), len(r.plan.Changed), f.today.Len(), r.plan.Desired.Len(), c.id)
-	case r.reloads():
-		fmt.Fprintf(&b, "%s is as it should be, but the active exports are not:\n", f.path)
-		for _, difference := range r.tested.active.Differences {
-			fmt.Fprintf(&b, "  %s\n", difference)
-		}
-		b.WriteString("exportfs has to read it again\n")
+	default:
+		r.printChanges(&b)
+		r.printReload(&b)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// diff is what changes in the exports file, but for comments alone.
+func (r result) diff() []byte {
+	f := r.files
+	if r.candidate.comments {
+		return nil
+	}
+	return render.Diff(f.path, f.old.Text, r.candidate.text, f.old.Exists)
+}
+
+// printChanges prints what becomes of the grants, if there is a change or something is
+// held back.
+func (r result) printChanges(b *strings.Builder) {
+	p, frozen := r.plan, ""
+	if !r.candidate.rewrites && len(p.Frozen) == 0 && len(r.approval.dropped) == 0 {
+		return
+	}
+	for _, entry := range r.approval.dropped {
+		fmt.Fprintf(b, "remove %s from the active table: no exports file has it\n", entry)
+	}
+	for _, removal := range p.Removed {
+		fmt.Fprintf(b, "remove %s %s of %q: %s\n", removal.Path, removal.Client, removal.Owner, removal.Reason)
+	}
+	for _, f := range p.Frozen {
+		fmt.Fprintf(b, "frozen %s %s of %q: %s; with approval: %s\n", f.Path, f.Client, f.Project, f.Reason, onApproval(f))
+		frozen = fmt.Sprintf(", %d frozen", len(p.Frozen))
+	}
+	if r.candidate.rewrites {
+		for _, conflict := range r.candidate.conflicts {
+			fmt.Fprintf(b, "conflict: %s\n", conflict)
+		}
+	}
+	for _, file := range r.files.adopted {
+		fmt.Fprintf(b, "adopt %s\n", file.Path)
+	}
+	fmt.Fprintf(b, "%d grants to add, %d to remove, %d to change%s; %d today, %d then\nplan %s\n",
+		len(p.Added), len(p.Removed), len(p.Changed), frozen, r.files.today.Len(), p.Desired.Len(), r.approval.id)
+}
+
+// printReload prints why exportfs has to read a file that is right already.
+func (r result) printReload(b *strings.Builder) {
+	if !r.reloads() {
+		return
+	}
+	fmt.Fprintf(b, "%s is as it should be, but the active exports are not:\n", r.files.path)
+	for _, difference := range r.tested.active.Differences {
+		fmt.Fprintf(b, "  %s\n", difference)
+	}
+	b.WriteString("exportfs has to read it again\n")
 }
 
 // The JSON form of a plan, see "JSON" in nfs-exportd(8).
@@ -57,6 +93,7 @@ type (
 		Diff        string       `json:"diff"`
 		Held        *heldJSON    `json:"held"`
 		Refused     *refusedJSON `json:"refused"`
+		Frozen      []frozenJSON `json:"frozen"`
 		Grants      grantsJSON   `json:"grants"`
 	}
 	heldJSON struct {
@@ -69,11 +106,27 @@ type (
 		Current int    `json:"current"`
 		Limit   int    `json:"limit"`
 	}
+	frozenJSON struct {
+		Path     string `json:"path"`
+		Client   string `json:"client"`
+		Project  string `json:"project"`
+		Instance string `json:"instance"`
+		Reason   string `json:"reason"`
+	}
 	grantsJSON struct {
-		Current int         `json:"current"`
-		Desired int         `json:"desired"`
-		Added   []grantJSON `json:"added"`
-		Removed []grantJSON `json:"removed"`
+		Current int          `json:"current"`
+		Desired int          `json:"desired"`
+		Added   []grantJSON  `json:"added"`
+		Removed []grantJSON  `json:"removed"`
+		Changed []changeJSON `json:"changed"`
+	}
+	changeJSON struct {
+		Path       string `json:"path"`
+		Client     string `json:"client"`
+		Project    string `json:"project"`
+		Instance   string `json:"instance"`
+		OldOptions string `json:"old_options"`
+		NewOptions string `json:"new_options"`
 	}
 	grantJSON struct {
 		Path     string `json:"path"`
@@ -86,18 +139,14 @@ type (
 
 // printJSON prints a plan as one JSON object.
 func (r result) printJSON(w io.Writer) error {
-	c, f := r.candidate, r.files
 	p := planJSON{
-		PlanID:      c.id,
+		PlanID:      r.approval.id,
 		Changed:     r.changes(),
 		Reload:      r.reloads(),
-		ExportsFile: f.path,
-		Grants: grantsJSON{
-			Current: f.today.Len(),
-			Desired: r.plan.Desired.Len(),
-			Added:   []grantJSON{},
-			Removed: []grantJSON{},
-		},
+		ExportsFile: r.files.path,
+		Refused:     r.refusedJSON(),
+		Frozen:      []frozenJSON{},
+		Grants:      r.grantsJSON(),
 	}
 	if r.held != nil {
 		p.Held = &heldJSON{Reason: r.held.reason}
@@ -106,23 +155,54 @@ func (r result) printJSON(w io.Writer) error {
 			p.Held.Until = &until
 		}
 	} else {
-		p.Diff = string(render.Diff(f.path, f.old.Text, c.text, f.old.Exists))
+		p.Diff = string(r.diff())
 	}
-	if refused := r.refused(); refused != "" {
-		p.Refused = &refusedJSON{
-			Message: refused, Removed: len(r.plan.Removed), Current: f.today.Len(),
-			Limit: r.config.Limits.Allowed(f.today.Len()),
-		}
+	for _, f := range r.plan.Frozen {
+		p.Frozen = append(p.Frozen, frozenJSON{
+			f.Path, f.Client.String(), f.Project.String(), instanceName(f.Instance), string(f.Reason),
+		})
+	}
+	return printJSON(w, p)
+}
+
+// instanceName is an instance for people: its name, or else its id.
+func instanceName(i exports.InstanceRef) string { return cmp.Or(i.Name, i.ID) }
+
+// refusedJSON says why the plan as a whole needs approval, or gives nil.
+func (r result) refusedJSON() *refusedJSON {
+	message := r.refused()
+	if message == "" {
+		return nil
+	}
+	if refusal := r.plan.Refused; refusal != nil {
+		return &refusedJSON{message, refusal.Removed, refusal.Current, refusal.Limit}
+	}
+	today := r.files.today.Len()
+	return &refusedJSON{message, len(r.plan.Removed), today, r.config.Limits.Allowed(today)}
+}
+
+func (r result) grantsJSON() grantsJSON {
+	all := grantsJSON{
+		Current: r.files.today.Len(),
+		Desired: r.plan.Desired.Len(),
+		Added:   []grantJSON{},
+		Removed: []grantJSON{},
+		Changed: []changeJSON{},
 	}
 	for _, g := range r.plan.Added {
-		p.Grants.Added = append(p.Grants.Added, grantJSON{
+		all.Added = append(all.Added, grantJSON{
 			Path: g.Path, Client: g.Client.String(), Project: g.Owner.String(), Instance: g.Instance.Name,
 		})
 	}
 	for _, removal := range r.plan.Removed {
-		p.Grants.Removed = append(p.Grants.Removed, grantJSON{
+		all.Removed = append(all.Removed, grantJSON{
 			Path: removal.Path, Client: removal.Client.String(), Project: removal.Owner.String(), Reason: string(removal.Reason),
 		})
 	}
-	return printJSON(w, p)
+	for _, c := range r.plan.Changed {
+		all.Changed = append(all.Changed, changeJSON{
+			c.New.Path, c.New.Client.String(), c.New.Owner.String(), instanceName(c.New.Instance), c.Old.Options, c.New.Options,
+		})
+	}
+	return all
 }

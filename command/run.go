@@ -38,7 +38,8 @@ type result struct {
 	evidence  exports.Evidence // only up to the plan, but for explain
 	complete  bool             // the cloud has answered all that it was asked
 	plan      exports.Plan
-	decided   bool // there is a plan
+	approval  approval // what of the plan needs it
+	decided   bool     // there is a plan
 	candidate candidate
 	rendered  bool // there is a candidate
 	tested    tested
@@ -71,15 +72,17 @@ func (j job) run(ctx context.Context, show func(result) error) (r result, err er
 		asking, asked = j.startAsking(ctx)
 		defer asked()
 	}
-	r.plan, r.evidence, r.decided = j.decide(asking, cloud, r)
+	var d decision
+	d, r.decided = j.decide(asking, cloud, r)
+	r.plan, r.approval, r.evidence = d.plan, d.approval, d.evidence
 	cloud.close()
 	asked()
 	if j.purpose == toExplain || r.held != nil {
 		return r, j.steps.err
 	}
-	r.evidence = exports.Evidence{} // no later step needs it, and it is large
+	r.evidence, d = exports.Evidence{}, decision{} // no later step needs it, and it is large
 
-	r.candidate, r.rendered = j.render(r.files, r.plan, r.decided)
+	r.candidate, r.rendered = j.render(r.files, r.plan, r.approval.id, r.decided)
 	r.tested = j.testRun(ctx, r, reads)
 	if j.steps.err == nil && show != nil {
 		if err := show(r); err != nil {

@@ -3,7 +3,6 @@ package exports
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -17,12 +16,9 @@ import (
 //
 // It leaves out addresses that no client can have, and those of this server: which
 // a tenant chooses for a port of his own must not matter to others, and a server can
-// be an instance of the project that it serves. It gives a *ClaimedTwiceError where
-// two projects hold the same address.
-func Build(e Evidence) (Set, error) {
-	if err := e.checkClaims(); err != nil {
-		return Set{}, err
-	}
+// be an instance of the project that it serves. An address that two projects claim
+// is in it; [Decide] freezes its places.
+func Build(e Evidence) Set {
 	sources := e.sources()
 	n := 0
 	for _, s := range sources {
@@ -42,7 +38,7 @@ func Build(e Evidence) (Set, error) {
 			sorted = len(grants)
 		}
 	}
-	return firstOfEach(grants), nil
+	return firstOfEach(grants)
 }
 
 // source is what grants come from: a public line, or a mount on this server of
@@ -83,11 +79,11 @@ func (e Evidence) grants(s source) func(yield func(Grant) bool) {
 			yield(Grant{Path: l.Path, Client: l.Client, Options: l.Options, Owner: Owner{Public: l.Name}})
 			return
 		}
-		owner := Owner{ID: s.project.ID, Name: s.project.Name}
+		owner := s.project.owner()
 		for instance, addr := range e.addresses(s.project) {
 			if !yield(Grant{
 				Path: s.path, Client: Client{Addr: addr}, Options: s.options, Owner: owner,
-				Instance: InstanceRef{instance.ID, instance.Name},
+				Instance: InstanceRef{ID: instance.ID, Name: instance.Name},
 			}) {
 				return
 			}
@@ -117,6 +113,9 @@ func compareWanted(a, b Grant) int {
 func (e Evidence) addresses(project Project) func(yield func(Instance, netip.Addr) bool) {
 	return func(yield func(Instance, netip.Addr) bool) {
 		for _, instance := range project.Instances {
+			if instance.deleted() {
+				continue
+			}
 			for _, a := range instance.Addresses {
 				addr := a.Addr.Unmap()
 				if !e.counts(a) || isLocal(addr, e.Local) || impossible(addr) != "" {
@@ -184,8 +183,9 @@ func (e Evidence) holders(projects []Project) map[key]int32 {
 	return holders
 }
 
-// checkClaims refuses addresses that two projects hold.
-func (e Evidence) checkClaims() error {
+// claims gives the addresses that instances of more than one project have, and by
+// which instance each of them has it, in the order of the projects.
+func (e Evidence) claims() map[netip.Addr][]Claim {
 	projects := e.served()
 	holders := e.holders(projects)
 	twice := map[netip.Addr][]Claim{}
@@ -203,11 +203,11 @@ func (e Evidence) checkClaims() error {
 		for instance, addr := range e.addresses(project) {
 			held, ok := twice[addr]
 			if ok && !slices.ContainsFunc(held, func(c Claim) bool { return c.Project.ID == project.ID }) {
-				twice[addr] = append(held, Claim{Owner{ID: project.ID, Name: project.Name}, instance})
+				twice[addr] = append(held, Claim{project.owner(), instance})
 			}
 		}
 	}
-	return newClaimedTwiceError(twice)
+	return twice
 }
 
 // impossible says why no client can have an address, or gives nothing.
@@ -229,30 +229,4 @@ func impossible(addr netip.Addr) string {
 		return "the broadcast address"
 	}
 	return ""
-}
-
-// ClaimedTwiceError is addresses that instances of two different projects
-// hold, so that a grant to one would be a grant to the other.
-type ClaimedTwiceError struct {
-	Addr  netip.Addr // the first of them
-	Holds [2]Claim
-	More  int // how many further addresses are held twice
-}
-
-func newClaimedTwiceError(holders map[netip.Addr][]Claim) *ClaimedTwiceError {
-	addrs := slices.SortedFunc(maps.Keys(holders), netip.Addr.Compare)
-	held := holders[addrs[0]]
-	slices.SortFunc(held, func(a, b Claim) int {
-		return cmp.Or(strings.Compare(a.Project.ID, b.Project.ID), strings.Compare(a.Instance.ID, b.Instance.ID))
-	})
-	return &ClaimedTwiceError{Addr: addrs[0], Holds: [2]Claim{held[0], held[1]}, More: len(addrs) - 1}
-}
-
-func (e *ClaimedTwiceError) Error() string {
-	more := ""
-	if e.More > 0 {
-		more = fmt.Sprintf(" (and %d more addresses are held twice)", e.More)
-	}
-	return fmt.Sprintf("address %s is held by two projects, by %s and by %s%s: a grant to one would open its files to the other; if their networks overlap, narrow openstack.networks in the configuration, else refresh Nova's address cache for these instances",
-		e.Addr, e.Holds[0], e.Holds[1], more)
 }

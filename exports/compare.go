@@ -1,9 +1,6 @@
 package exports
 
-import (
-	"maps"
-	"slices"
-)
+import "net/netip"
 
 // Reason is positive evidence that a grant must go.
 type Reason string
@@ -14,10 +11,13 @@ const (
 	ProjectDeleted    Reason = "project-deleted"
 	ProjectDisabled   Reason = "project-disabled"
 	InstanceGone      Reason = "instance-gone"
+	AddressReleased   Reason = "address-released"
 	AddressReassigned Reason = "address-reassigned"
 	OwnAddress        Reason = "own-address"
 	ServedElsewhere   Reason = "served-elsewhere"
 	PublicRemoved     Reason = "public-removed"
+	// Approved is a person's word: the place was frozen.
+	Approved Reason = "approved"
 )
 
 // Doubt is why nobody can say whether a grant must go.
@@ -29,9 +29,6 @@ const (
 	ProjectHidden Doubt = "project-hidden"
 	// HostUnresolved: the resolver did not say where the mount's host is.
 	HostUnresolved Doubt = "host-unresolved"
-	// InstanceSilent: Nova shows an active instance of the project without any
-	// address, so that the listing may lack more.
-	InstanceSilent Doubt = "instance-silent"
 )
 
 // Removal is a grant that goes, and why.
@@ -45,103 +42,229 @@ type Change struct {
 	Old, New Grant
 }
 
-// Plan is what separates today's grants from the desired ones. All lists are
+// Plan is what separates today's grants from those after the run. All lists are
 // in the order of the exports file.
 type Plan struct {
+	// Today is the exports file as it is, and Desired as it is after the run, with
+	// the lines of frozen places.
 	Today, Desired Set
 	Added          []Grant
 	Removed        []Removal
 	Changed        []Change
+	// Frozen are the places where nothing is added or removed. A changed one can be
+	// among them, for options follow the configuration there too.
+	Frozen []Frozen
+	// Refused is why nothing at all may be done without approval, or nil.
+	Refused *Refusal
 	// Warnings is what an operator should know although it stops nothing.
 	Warnings []string
 }
 
-// Decide gives the plan that follows from today's grants and the evidence, or
-// the questions that are left. The caller has them answered, see
-// [Evidence.Answer], and asks again. Errors are those of [Build] and [Compare].
-func Decide(today Set, e Evidence) (Plan, Questions, error) {
-	desired, err := Build(e)
-	if err != nil {
-		return Plan{}, Questions{}, err
-	}
-	return Compare(today, desired, e)
+// item is a place where today's grant and the desired one are not the same.
+type item struct {
+	old, wanted *Grant // nil: none
+	// kept is the line that stays where the place is frozen; nil: none.
+	kept    *Grant
+	verdict verdict
+	// desired is the place's grant in the desired set, for which wanted can be another.
+	desired  *Grant
+	then     *Grant   // what was to be, of a place that is over a limit
+	parties  []string // ids of the projects that claim the address
+	unasked  bool     // nobody was asked for the instance
+	replaced bool     // an addition at the same place waits for the line to go
 }
 
-// Compare gives the plan that leads from today's grants to the desired ones,
-// which Build made of the same evidence.
+// compare gives the places where today's grants and the desired ones differ, with what
+// becomes of each. Of a line of today, of project X on path P, that is not desired
+// the first fitting row decides:
 //
-// A grant is the same grant if its path and client are the same. For each one
-// of today that is not desired, of project X on path P, the first fitting row
-// decides:
+//	P among                                    host of     the line's own
+//	X's mounts  Keystone shows X as  address   the mount   instance        = outcome
+//	no          -                    -         -           -               = not-in-config
+//	-           deleted              -         -           -               = project-deleted
+//	-           disabled             -         -           -               = project-disabled
+//	-           -                    own       -           -               = own-address
+//	yes         -                    another   elsewhere   -               = served-elsewhere
+//	slip        -                    another   -           gone            = not-in-config
+//	slip        -                    another   -           without it      = not-in-config
+//	slip        -                    another   -           -               = frozen: looks-like-a-mistake
+//	yes         replaced             another   -           gone            = not-in-config
+//	yes         replaced             another   -           without it      = not-in-config
+//	yes         replaced             another   -           -               = frozen: looks-like-a-mistake
+//	yes         -                    another   -           gone            = instance-gone
+//	yes         -                    another   -           without it      = address-released
+//	yes         hidden               another   -           -               = in doubt: project-hidden
+//	yes         renamed              another   -           -               = in doubt: project-hidden
+//	yes         shown                another   unresolved  -               = in doubt: host-unresolved
+//	yes         shown                another   here        bare            = frozen: address-unknown
+//	yes         shown                another   here        uncounted       = frozen: looks-like-a-mistake
+//	yes         shown                another   here        not known       = frozen: unproved
 //
-//	X in the  P among     hosts of    address of  Keystone  instances
-//	config    X's mounts  those       another     says      of X        = outcome
-//	no        -           -           -           -         -           = not-in-config
-//	yes       no          -           -           -         -           = not-in-config
-//	yes       yes         elsewhere   -           -         -           = served-elsewhere
-//	yes       yes         -           yes         -         -           = address-reassigned
-//	yes       yes         unresolved  no          -         -           = in doubt: host-unresolved
-//	yes       yes         here        no          hidden    -           = in doubt: project-hidden
-//	yes       yes         here        no          renamed   -           = in doubt: project-hidden
-//	yes       yes         here        no          absent    -           = project-deleted
-//	yes       yes         here        no          replaced  -           = not-in-config
-//	yes       yes         here        no          disabled  -           = project-disabled
-//	yes       yes         here        no          shown     uncounted   = not-in-config
-//	yes       yes         here        no          shown     one silent  = in doubt: instance-silent
-//	yes       yes         here        no          shown     without it  = instance-gone
+// "Slip" is a mount that is not there any more in a way that looks like a mistake.
+// "Renamed" is a project that Keystone has under another name than the configured
+// one, "replaced" one whose name another project has taken and that lives on. An
+// "own" address is one of this server. The own instance is "gone" if Nova says so
+// for its id, "without it" if Nova shows it with other addresses, "bare" without an
+// address or with an empty network, "uncounted" if it has the address in a network or
+// region that does not count. Nothing is known of one that is in no list and for which
+// the answer by id proves nothing, or that the line does not name. Where an
+// answer by id could change the outcome, there is a question first.
 //
-// "Address of another" is one that the inventory shows in another served
-// project. "Renamed" is a project that Keystone has under another name than
-// the configured one, "replaced" one whose name another project has taken and
-// that lives on. "Silent" is an active instance without any address,
-// "uncounted" an address in a network that openstack.networks leaves out.
+// Where another served project's instance has the address, instance-gone and
+// address-released are called address-reassigned. A line of a public entry goes as
+// public-removed. A key is not asked for where no mount of it is here: then the host
+// is the doubt. With any line in doubt there is no plan but an *UnclearError.
 //
-// A grant of a public line goes as public-removed, as only the configuration
-// says what is public, and another one for an address of this server as own-address,
-// unless the first two rows fit. With any grant in doubt there is no plan but an
-// *UnclearError that names all of them.
-//
-// "Instance-gone" is the one reason that rests on something missing: a cell of
-// Nova that was away for a moment takes its instances along. So a project whose
-// instances were not listed a second time is a question, and with any question
-// the plan is the zero Plan.
-func Compare(today, desired Set, e Evidence) (Plan, Questions, error) {
-	plan := Plan{Today: today, Desired: desired, Warnings: e.warnings()}
-	if today.Len() == 0 {
-		plan.Added = desired.Grants() // of which there can be many
-		return plan, Questions{}, nil
-	}
+// A place at which the desired grant is for an address that two projects claim is
+// frozen as claimed-twice.
+func compare(today, desired Set, e Evidence, claims map[netip.Addr][]Claim) []item {
+	var items []item
 	var j *judge
-	unclear := &UnclearError{}
-	again := map[string]bool{}
+	judging := func() *judge {
+		if j == nil {
+			j = newJudge(today, e) // which most runs do not need
+		}
+		return j
+	}
+	grants := e.contestedGrants(claims)
 	for old, wanted := range pairs(today.Grants(), desired.Grants()) {
+		var twice []Claim
+		if wanted != nil && wanted.Owner.Public == "" {
+			twice = claims[wanted.Client.Addr]
+		}
 		switch {
-		case old == nil:
-			plan.Added = append(plan.Added, *wanted)
+		case len(twice) > 0:
+			items = append(items, contested(judging, old, wanted, twice, grants)...)
 		case wanted == nil:
-			if j == nil {
-				j = newJudge(e) // which most runs do not need
-			}
-			v := j.judge(*old)
-			switch {
-			case v.doubt != "":
-				unclear.Grants = append(unclear.Grants, Unclear{*old, v.doubt, v.why})
-			case v.reason == InstanceGone && !e.twice[v.key]:
-				again[v.key] = true
-			default:
-				plan.Removed = append(plan.Removed, Removal{*old, v.reason})
-			}
+			items = append(items, item{old: old, kept: judging().follow(*old), verdict: judging().judge(*old)})
+		case old == nil:
+			items = append(items, item{wanted: wanted, desired: wanted})
+		case moves(*old, *wanted):
+			items = append(items, judging().moved(old, wanted))
 		case old.Options != wanted.Options:
-			plan.Changed = append(plan.Changed, Change{*old, *wanted})
+			items = append(items, item{old: old, wanted: wanted, desired: wanted})
 		}
 	}
-	switch {
-	case len(unclear.Grants) > 0:
-		return Plan{}, Questions{}, unclear
-	case len(again) > 0:
-		return Plan{}, Questions{Again: slices.Sorted(maps.Keys(again))}, nil
+	return takeAlong(items)
+}
+
+// moves reports whether a line names another instance than the desired grant. One that
+// names none could never be proved to have left.
+func moves(old, wanted Grant) bool {
+	return old.Owner.Public == "" && wanted.Owner.ID != "" && old.Instance.ID != "" &&
+		(old.Instance.ID != wanted.Instance.ID || old.Owner.ID != "" && old.Owner.ID != wanted.Owner.ID)
+}
+
+// moved is a grant that stays for another instance. As long as nothing proves that the
+// line's own one has lost the address, the line goes on naming that: else the grant
+// would go with the other one.
+func (j *judge) moved(old, wanted *Grant) item {
+	v, desired := j.judge(*old), wanted
+	if v.reason == "" {
+		wanted = j.follow(*old)
 	}
-	return plan, Questions{}, nil
+	return item{old: old, wanted: wanted, desired: desired, verdict: verdict{why: v.why, ask: v.ask, takes: v.takes}}
+}
+
+// contested is the place of a desired grant for an address that instances of two
+// projects have. Of a line whose own project does not want it any more, its own
+// reason counts.
+func contested(judging func() *judge, old, wanted *Grant, twice []Claim, grants map[wantedBy]*Grant) []item {
+	claimed := verdict{frozen: ClaimedTwice, why: "it is an address of " + claimants(twice)}
+	var parties []string
+	for _, c := range twice {
+		parties = append(parties, c.Project.ID)
+	}
+	addition := item{wanted: wanted, desired: wanted, verdict: claimed, parties: parties}
+	if old == nil {
+		return []item{addition}
+	}
+	j := judging()
+	kept, mine := *j.follow(*old), grants[wantedBy{old.Place(), j.projectID(old.Owner)}]
+	if mine == nil {
+		v := j.judge(*old)
+		if v.reason != "" {
+			return []item{{old: old, verdict: v, replaced: true}, addition}
+		}
+		claimed.ask, claimed.takes = v.ask, v.takes
+	} else {
+		kept.Options, kept.Owner = mine.Options, mine.Owner
+		if kept.Instance.ID == "" {
+			kept.Instance, kept.Port = mine.Instance, mine.Port
+		}
+	}
+	return []item{{old: old, wanted: &kept, desired: wanted, kept: &kept, verdict: claimed, parties: parties}} // nothing is held back
+}
+
+// wantedBy is a grant that one project wants at a place.
+type wantedBy struct {
+	place   Place
+	project string // its id
+}
+
+// contestedGrants gives all grants for addresses that two projects claim, of which the
+// desired set has but one at each place.
+func (e Evidence) contestedGrants(claims map[netip.Addr][]Claim) map[wantedBy]*Grant {
+	grants := map[wantedBy]*Grant{}
+	if len(claims) == 0 {
+		return grants
+	}
+	for _, s := range e.sources() {
+		if s.project.Sight != Shown {
+			continue
+		}
+		for g := range e.grants(s) {
+			key := wantedBy{g.Place(), g.Owner.ID}
+			if len(claims[g.Client.Addr]) > 0 && (grants[key] == nil || compareWanted(g, *grants[key]) < 0) {
+				grants[key] = &g
+			}
+		}
+	}
+	return grants
+}
+
+// follow is a line that stays, with the options and the names of today.
+func (j *judge) follow(g Grant) *Grant {
+	if g.Owner.Public != "" {
+		return &g
+	}
+	m := j.mount(g)
+	if key := j.Inventory.Projects[m.project.Key]; m.found && (g.Owner.ID == "" || key.Sight == Shown && g.Owner.ID == key.ID) {
+		g.Options = m.project.Options
+	}
+	if project := j.known(m.project, g.Owner); project.Sight == Shown && project.ID == g.Owner.ID {
+		g.Owner = project.owner()
+	}
+	return &g
+}
+
+// takeAlong freezes the additions that look like the mistake of a frozen line.
+func takeAlong(items []item) []item {
+	takes := map[string]*item{} // by the id of the project
+	for n := range items {
+		i := &items[n]
+		if i.verdict.reason != "" {
+			continue
+		}
+		for _, t := range i.verdict.takes {
+			if takes[t] == nil {
+				takes[t] = i
+			}
+		}
+	}
+	if len(takes) == 0 {
+		return items
+	}
+	for n := range items {
+		i := &items[n]
+		if i.old != nil || i.verdict.frozen != "" || i.wanted.Owner.Public != "" {
+			continue
+		}
+		if cause := takes[i.wanted.Owner.ID]; cause != nil {
+			i.verdict = verdict{frozen: LooksLikeAMistake, why: cause.verdict.why}
+		}
+	}
+	return items
 }
 
 // pairs walks the places of two lists that are in order. A grant is nil where its

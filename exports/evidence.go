@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // Evidence is everything that was found out in one run. All decisions are
@@ -13,45 +14,81 @@ type Evidence struct {
 	Hosts     Hosts     // has every host of Config.Hosts
 	Inventory Inventory // has every project of Config.Served
 	Local     []netip.Addr
-
-	// twice has the keys of the projects whose instances were listed twice.
-	twice map[string]bool
+	// Answers are those to the questions of [Decide] so far.
+	Answers map[Question]Answer
 }
 
-// Questions is what must be known before there can be a plan. The zero Questions
-// is none.
-type Questions struct {
-	// Again has the keys of the projects whose instances must be listed a second
-	// time, sorted: the first listing lacks instances that have grants today.
-	Again []string
-}
-
-// None reports whether there is no question.
-func (q Questions) None() bool { return len(q.Again) == 0 }
-
-// Answer gives the evidence with a second reading of the projects of q.Again. An
-// instance counts as gone only if neither reading has it.
-func (e Evidence) Answer(q Questions, second Inventory) Evidence {
-	e.Inventory = e.Inventory.join(second)
-	twice := map[string]bool{}
-	maps.Copy(twice, e.twice)
-	for _, key := range q.Again {
-		twice[key] = true
-	}
-	e.twice = twice
+// Answer gives the evidence with more answers. The receiver is not changed.
+func (e Evidence) Answer(answers map[Question]Answer) Evidence {
+	all := make(map[Question]Answer, len(e.Answers)+len(answers))
+	maps.Copy(all, e.Answers)
+	maps.Copy(all, answers)
+	e.Answers = all
 	return e
 }
 
-// join gives the inventory with all that a second reading of some of its
-// projects shows besides: what either of them has seen is there. Neither
-// argument is changed.
-func (i Inventory) join(second Inventory) Inventory {
-	joined := Inventory{Projects: maps.Clone(i.Projects), IDs: i.IDs}
-	for key, again := range second.Projects {
-		if project, ok := joined.Projects[key]; ok && project.ID == again.ID {
-			project.Instances = slices.Concat(project.Instances, again.Instances)
-			joined.Projects[key] = project
+// withFound gives the evidence with the instances that no list had and that an answer
+// shows, in a region whose instances are listed: they count like the listed ones.
+func (e Evidence) withFound() Evidence {
+	found := map[string][]Instance{} // by the id of the project
+	for q, a := range e.Answers {
+		if a.State == Found && a.Read {
+			found[q.Project] = append(found[q.Project], a.Instance)
 		}
 	}
-	return joined
+	if len(found) == 0 {
+		return e
+	}
+	for _, instances := range found { // the answers have no order
+		slices.SortFunc(instances, func(a, b Instance) int { return strings.Compare(a.ID, b.ID) })
+	}
+	projects := maps.Clone(e.Inventory.Projects)
+	for key, p := range projects {
+		if p.Sight != Shown || !p.Enabled {
+			continue
+		}
+		listed := map[string]bool{}
+		for _, i := range p.Instances {
+			listed[i.ID] = !i.deleted()
+		}
+		p.Instances = slices.Clip(p.Instances)
+		for _, i := range found[p.ID] {
+			if !listed[i.ID] {
+				p.Instances = append(p.Instances, i)
+			}
+		}
+		projects[key] = p
+	}
+	e.Inventory.Projects = projects
+	return e
+}
+
+// Question is an instance that Nova must be asked about by its id.
+type Question struct {
+	Project, Instance string // ids
+}
+
+// AnswerState is what the answers to a question prove.
+type AnswerState int
+
+const (
+	// Unproved is no evidence: an answer is missing, or was a refusal or an error.
+	Unproved AnswerState = iota
+	// Gone means that every Nova of the cloud says that the instance is not there, or
+	// that it is deleted.
+	Gone
+	// Found means that a Nova showed the instance.
+	Found
+)
+
+// Answer is what Nova answered to a question.
+type Answer struct {
+	State AnswerState
+	// Instance is the one that was found.
+	Instance Instance
+	// Read says that it was found in a region whose instances this run lists.
+	Read bool
+	// Why names the answers that the state rests on (method, URL, HTTP status,
+	// request id), for people.
+	Why string
 }

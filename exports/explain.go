@@ -29,6 +29,7 @@ type MountVerdict struct {
 // Explain gives who has an address, of all projects of the configuration whose
 // instances were read; see [Unread].
 func Explain(addr netip.Addr, e Evidence) []Holder {
+	e = e.withFound()
 	var holders []Holder
 	for _, p := range e.Config.Projects {
 		project := e.Inventory.Projects[p.Key]

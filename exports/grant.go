@@ -56,6 +56,9 @@ type Owner struct {
 	// another program only one of them is known: the project's key in the
 	// configuration, which is an id or else a name.
 	ID, Name string
+	// Domain is the id of the domain that the project is in; empty if nobody has
+	// seen that, as in a line of version 1.
+	Domain string
 }
 
 // String names the owner for people: the project's name, else its id, else the
@@ -71,12 +74,15 @@ type Grant struct {
 	Client  Client
 	Options string // as in exports(5), without parentheses
 	Owner   Owner
-	// Instance is whose address the client is; empty in what was read from a
-	// file and in public grants.
+	// Instance is whose address the client is; empty in public grants.
 	Instance InstanceRef
+	// Port is the id of the port or floating IP that gives the instance the
+	// address, where Neutron was asked.
+	Port string
 }
 
-// InstanceRef names a Nova instance to people.
+// InstanceRef is a Nova instance. A line of the exports file has its id alone, and a
+// line of version 1 or of another program not even that.
 type InstanceRef struct {
 	ID, Name string
 }
@@ -131,4 +137,23 @@ func (s Set) At(p Place) (Grant, bool) {
 		return Grant{}, false
 	}
 	return s.grants[i], true
+}
+
+// with gives the set with other lines at some places; nil is none.
+func (s Set) with(lines map[Place]*Grant) Set {
+	if len(lines) == 0 {
+		return s
+	}
+	var grants []Grant
+	for _, g := range s.grants {
+		if _, ok := lines[g.Place()]; !ok {
+			grants = append(grants, g)
+		}
+	}
+	for _, g := range lines {
+		if g != nil {
+			grants = append(grants, *g)
+		}
+	}
+	return NewSet(grants)
 }

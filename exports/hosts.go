@@ -1,6 +1,8 @@
 package exports
 
 import (
+	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 )
@@ -81,19 +83,21 @@ func (c *Config) Standby(hosts Hosts) bool {
 }
 
 // ProjectsToRead gives what the cloud is asked first: the keys of the served
-// projects, and the ids of all projects that have grants today. An id alone can
-// tell a deleted project from one that has another name by now.
-func ProjectsToRead(c *Config, hosts Hosts, today Set) (keys, ids []string) {
+// projects, and all projects that have grants today, by id. An id alone can tell a
+// deleted project from one that has another name by now. Each project is there once,
+// with its domain if a line has that.
+func ProjectsToRead(c *Config, hosts Hosts, today Set) (keys []string, ids []Owner) {
 	for _, p := range c.Served(hosts) {
 		keys = append(keys, p.Key)
 	}
-	seen := map[string]bool{"": true}
+	domains := map[string]string{}
 	for _, g := range today.Grants() {
-		if id := g.Owner.ID; !seen[id] {
-			seen[id] = true
-			ids = append(ids, id)
+		if id := g.Owner.ID; id != "" {
+			domains[id] = cmp.Or(domains[id], g.Owner.Domain)
 		}
 	}
-	slices.Sort(ids)
+	for _, id := range slices.Sorted(maps.Keys(domains)) {
+		ids = append(ids, Owner{ID: id, Domain: domains[id]})
+	}
 	return keys, ids
 }

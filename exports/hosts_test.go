@@ -124,31 +124,44 @@ func TestProjectsToRead(t *testing.T) {
 		return exports.Grant{Path: home, Client: exports.ParseClient("10.0.0.1"), Options: "rw", Owner: exports.Owner{ID: id, Name: name}}
 	}
 	here := exports.Hosts{"a": {Where: exports.Here}, "b": {Where: exports.Here}, "far": {Where: exports.Elsewhere}}
+	owners := func(ids ...string) (owners []exports.Owner) {
+		for _, id := range ids {
+			owners = append(owners, exports.Owner{ID: id})
+		}
+		return owners
+	}
+	seen := line("id-a", "a")
+	seen.Owner.Domain = "ldap"
+	at := func(client string, g exports.Grant) exports.Grant { g.Client = exports.ParseClient(client); return g }
 	tests := []struct {
-		name      string
-		config    *exports.Config
-		today     []exports.Grant
-		keys, ids []string
+		name   string
+		config *exports.Config
+		today  []exports.Grant
+		keys   []string
+		ids    []exports.Owner
 	}{
 		{"nothing today", servers("b", "a"), nil, []string{"b", "a"}, nil},
 		{"what is not served is not asked for by its key", servers("far", "a"), nil, []string{"a"}, nil},
 		{"a line's id behind a name that is not served or not there", servers("far", "a"), []exports.Grant{
 			line("id-far", "far"),
 			{Path: other, Client: exports.ParseClient("10.0.0.1"), Owner: exports.Owner{ID: "id-x", Name: "x"}},
-		}, []string{"a"}, []string{"id-far", "id-x"}},
-		{"a line's id behind a name", servers("a"), []exports.Grant{line("id-a", "a")}, []string{"a"}, []string{"id-a"}},
-		{"a line's id that is a key", servers("a"), []exports.Grant{line("a", "name of a")}, []string{"a"}, []string{"a"}},
+		}, []string{"a"}, owners("id-far", "id-x")},
+		{"a line's id behind a name", servers("a"), []exports.Grant{line("id-a", "a")}, []string{"a"}, owners("id-a")},
+		{"a line's id that is a key", servers("a"), []exports.Grant{line("a", "name of a")}, []string{"a"}, owners("a")},
 		{"an adopted line has no id", servers("a"), []exports.Grant{line("", "a")}, []string{"a"}, nil},
 		{"a public line has no id", servers("a"), []exports.Grant{{Path: home, Client: exports.Client{Literal: "*"}, Owner: exports.Owner{Public: "a"}}}, []string{"a"}, nil},
 		{"each id once, sorted", servers("b", "a"), []exports.Grant{
 			line("id-b", "b"),
 			{Path: other, Client: exports.ParseClient("10.0.0.1"), Owner: exports.Owner{ID: "id-b", Name: "b"}},
 			{Path: other, Client: exports.ParseClient("10.0.0.2"), Owner: exports.Owner{ID: "id-a", Name: "a"}},
-		}, []string{"b", "a"}, []string{"id-a", "id-b"}},
+		}, []string{"b", "a"}, owners("id-a", "id-b")},
 		{"two ids behind one name", servers("a"), []exports.Grant{
 			line("id-new", "a"),
 			{Path: other, Client: exports.ParseClient("10.0.0.1"), Owner: exports.Owner{ID: "id-before", Name: "a"}},
-		}, []string{"a"}, []string{"id-before", "id-new"}},
+		}, []string{"a"}, owners("id-before", "id-new")},
+		{"the domain that a line has", servers("a"), []exports.Grant{
+			line("id-a", "a"), at("10.0.0.2", seen), at("10.0.0.3", line("id-a", "a")),
+		}, []string{"a"}, []exports.Owner{{ID: "id-a", Domain: "ldap"}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

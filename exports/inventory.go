@@ -2,6 +2,7 @@ package exports
 
 import (
 	"net/netip"
+	"slices"
 )
 
 // Inventory is what the cloud said in one run about the projects that were
@@ -39,11 +40,15 @@ type Project struct {
 	Why string
 
 	ID, Name string // of a project that is Shown
+	Domain   string // the id of its domain
 	Enabled  bool
 	// Instances are all instances of the project in all regions, of a project
 	// that is Shown and Enabled and was asked for by its key.
 	Instances []Instance
 }
+
+// owner is the project as the owner of its grants.
+func (p Project) owner() Owner { return Owner{ID: p.ID, Name: p.Name, Domain: p.Domain} }
 
 // Instance is one Nova instance.
 type Instance struct {
@@ -51,6 +56,20 @@ type Instance struct {
 	Region    string
 	Status    string // as Nova gives it: ACTIVE, SHUTOFF, BUILD, …
 	Addresses []Address
+	// EmptyNetworks are the networks that Nova lists without an address.
+	EmptyNetworks []string
+}
+
+// deleted reports whether an instance is no more than a record of one.
+func (i Instance) deleted() bool { return i.Status == "DELETED" }
+
+// bare reports whether Nova does not show all addresses of an instance: there is
+// none, or a network without one.
+func (i Instance) bare() bool { return len(i.Addresses) == 0 || len(i.EmptyNetworks) > 0 }
+
+// has tells whether an instance has an address.
+func (i Instance) has(addr netip.Addr) bool {
+	return slices.ContainsFunc(i.Addresses, func(a Address) bool { return a.Addr.Unmap() == addr })
 }
 
 // Address is one address of an instance, fixed or floating.

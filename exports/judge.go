@@ -3,7 +3,6 @@ package exports
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"nfs-exportd/printable"
@@ -17,24 +16,25 @@ type judge struct {
 	hidden   []ProjectConfig            // in the order of the configuration
 	projects []Project                  // served
 	holders  map[key]int32              // by address, which of projects has it
-	has      map[string]has             // by key, for projects that were looked up
+	listed   map[string][]Instance      // by the id of the project
+	numbers  map[Question]int           // of instances in listed, for the projects that were looked up
+	granted  map[Owner]bool             // owners of today's lines, by their id or else their name alone
 }
 
-// has is what a project's listing says of its addresses.
-type has struct {
-	addresses map[netip.Addr]bool // those that do not count, too
-	silent    string              // what to say of an instance without one, if there is one
-}
-
-func newJudge(e Evidence) *judge {
+func newJudge(today Set, e Evidence) *judge {
 	j := &judge{
 		Evidence: e,
 		byKey:    make(map[string]ProjectConfig, len(e.Config.Projects)),
 		byID:     make(map[string][]ProjectConfig, len(e.Config.Projects)),
 		projects: e.served(),
-		has:      map[string]has{},
+		listed:   map[string][]Instance{},
+		numbers:  map[Question]int{},
+		granted:  map[Owner]bool{},
 	}
 	j.holders = e.holders(j.projects)
+	for _, p := range j.projects {
+		j.listed[p.ID] = p.Instances
+	}
 	for _, p := range e.Config.Projects {
 		j.byKey[p.Key] = p
 		switch project := e.Inventory.Projects[p.Key]; project.Sight {
@@ -44,35 +44,29 @@ func newJudge(e Evidence) *judge {
 			j.hidden = append(j.hidden, p)
 		}
 	}
+	for _, g := range today.Grants() {
+		switch o := g.Owner; {
+		case o.ID != "":
+			j.granted[Owner{ID: o.ID}] = true
+		case o.Name != "":
+			j.granted[Owner{Name: o.Name}] = true
+		}
+	}
 	return j
 }
 
-// listing gives what the listing of a key's project says of its addresses.
-func (j *judge) listing(key string, p Project) has {
-	h, ok := j.has[key]
-	if ok {
-		return h
-	}
-	h.addresses = map[netip.Addr]bool{}
-	for _, instance := range p.Instances {
-		for _, a := range instance.Addresses {
-			h.addresses[a.Addr.Unmap()] = true
-		}
-		if h.silent == "" && silent(instance) {
-			h.silent = silence(instance, p.Name)
-		}
-	}
-	j.has[key] = h
-	return h
-}
-
-// verdict is a row of Compare's table: either a reason, or a doubt and what it
-// rests on.
+// verdict is a row of Compare's table: why a line goes, or why it stays, or a doubt
+// that leaves no plan.
 type verdict struct {
 	reason Reason
+	frozen FreezeReason
 	doubt  Doubt
-	why    string
-	key    string // of the grant's project; with InstanceGone alone
+	why    string // for frozen and doubt
+	// ask is what is not known yet. Unless it is the zero Question, the verdict is
+	// the one if nobody can be asked.
+	ask Question
+	// takes are the ids of projects whose additions look like the same mistake.
+	takes []string
 }
 
 // judge finds the row of Compare's table that a grant is in.
@@ -81,40 +75,91 @@ func (j *judge) judge(g Grant) verdict {
 		return verdict{reason: PublicRemoved}
 	}
 	m := j.mount(g)
+	var slip slip
+	if g.Owner == (Owner{}) && j.configured(g.Path) {
+		if isLocal(g.Client.Addr, j.Local) {
+			return verdict{reason: OwnAddress}
+		}
+		return verdict{frozen: NotProved, why: "nobody knows whose line it is: no comment above it names a project"}
+	}
+	if !m.found {
+		if slip = j.slip(g); slip.why == "" {
+			return verdict{reason: NotInConfig}
+		}
+	}
+	project := j.known(m.project, g.Owner)
+	_, isKey := j.byKey[g.Owner.Name] // else the name may be another project's by now
 	switch {
-	case !m.found:
-		return verdict{reason: NotInConfig}
+	case project.Sight == Absent && g.Owner.ID != "":
+		return verdict{reason: ProjectDeleted}
+	case project.Sight == Shown && !project.Enabled && (g.Owner.ID != "" || isKey):
+		return verdict{reason: ProjectDisabled}
 	case isLocal(g.Client.Addr, j.Local):
 		return verdict{reason: OwnAddress}
-	case m.where == Elsewhere:
+	case m.found && m.where == Elsewhere:
 		return verdict{reason: ServedElsewhere}
-	// Who has the address now is known whatever else is in doubt, and as long
-	// as the old grant stands that project's files are open to a stranger.
-	case j.reassigned(g, m.project):
-		return verdict{reason: AddressReassigned}
-	case m.where == Unresolved:
-		return verdict{doubt: HostUnresolved, why: fmt.Sprintf("host %s: %s", m.host, cmp.Or(j.Hosts[m.host].Why, "nobody asked where it is"))}
 	}
-	project, doubt := j.sight(m.project, g.Owner)
+	own := j.own(g, cmp.Or(g.Owner.ID, project.ID))
+	if m.found {
+		slip = j.replaced(m.project, g.Owner)
+	}
 	switch {
-	case doubt != "":
-		return verdict{doubt: ProjectHidden, why: doubt}
-	case project.Sight == Absent:
-		return verdict{reason: ProjectDeleted}
-	case g.Owner.ID != "" && project.ID != g.Owner.ID:
-		// The key is a name that another project has by now, and the old one
-		// lives on: no line of the configuration means it any more.
+	case slip.why != "" && own.left():
 		return verdict{reason: NotInConfig}
-	case !project.Enabled:
-		return verdict{reason: ProjectDisabled}
+	case slip.why != "":
+		return verdict{frozen: LooksLikeAMistake, why: slip.why + "; " + own.why, ask: own.ask, takes: slip.takes}
+	case own.left():
+		return verdict{reason: j.leftWith(g, own, cmp.Or(g.Owner.ID, project.ID))}
 	}
-	switch listing := j.listing(m.project.Key, project); {
-	case listing.addresses[g.Client.Addr]:
-		return verdict{reason: NotInConfig}
-	case listing.silent != "":
-		return verdict{doubt: InstanceSilent, why: listing.silent}
+	if doubt, why := j.doubt(m, g.Owner); doubt != "" {
+		return verdict{doubt: doubt, why: why, ask: own.ask}
 	}
-	return verdict{reason: InstanceGone, key: m.project.Key}
+	switch own.state {
+	case ownBare:
+		return verdict{frozen: AddressUnknown, why: own.why}
+	case ownHas:
+		if why := impossible(g.Client.Addr); why != "" {
+			return verdict{frozen: NotProved, why: own.why + ", which is " + why}
+		}
+		return verdict{frozen: LooksLikeAMistake, why: own.why}
+	}
+	return verdict{frozen: NotProved, why: own.why, ask: own.ask}
+}
+
+// configured reports whether any project has a mount of a path that is or may be on this
+// server.
+func (j *judge) configured(path string) bool {
+	return slices.ContainsFunc(j.Config.Projects, func(p ProjectConfig) bool { return j.mayMount(p, path) })
+}
+
+// leftWith is the reason for a line whose own instance does not have the address.
+func (j *judge) leftWith(g Grant, own own, project string) Reason {
+	if i, ok := j.holders[g.Client.Addr.As16()]; ok && j.projects[i].ID != project {
+		return AddressReassigned
+	}
+	if own.state == ownGone {
+		return InstanceGone
+	}
+	return AddressReleased
+}
+
+func (j *judge) unresolved(host string) string {
+	return fmt.Sprintf("host %s: %s", host, cmp.Or(j.Hosts[host].Why, "nobody asked where it is"))
+}
+
+// doubt says why nobody can tell whether a line that is in the configuration is on a
+// host and of a project that still count.
+func (j *judge) doubt(m mounted, o Owner) (Doubt, string) {
+	if _, asked := j.Inventory.Projects[m.project.Key]; !asked && m.where == Unresolved {
+		return HostUnresolved, j.unresolved(m.host) // which is why nobody asked Keystone for the key
+	}
+	if why := j.unseen(m.project, o); why != "" {
+		return ProjectHidden, why
+	}
+	if m.where == Unresolved {
+		return HostUnresolved, j.unresolved(m.host)
+	}
+	return "", ""
 }
 
 // mounted is the mount of the configuration that a line of the file is for.
@@ -153,6 +198,9 @@ func (j *judge) mount(g Grant) mounted {
 	if orAnother && best.where != Here {
 		// Such a key can cast doubt, and prove nothing.
 		for _, p := range j.hidden {
+			if IsProjectID(p.Key) {
+				continue // of another project
+			}
 			consider(p, [3]int{Unresolved: 3, Here: 5})
 		}
 	}
@@ -183,6 +231,9 @@ func (j *judge) projectsOf(o Owner) (found []ProjectConfig, orAnother bool) {
 	}
 	own := j.Inventory.IDs[o.ID]
 	orAnother = o.ID != "" && len(found) == 0 && own.Sight == Hidden
+	if o.ID == "" {
+		found = j.named(o.Name)
+	}
 	var taken []ProjectConfig
 	for _, name := range []string{own.Name, o.Name} {
 		p, ok := j.byKey[name]
@@ -201,43 +252,56 @@ func (j *judge) projectsOf(o Owner) (found []ProjectConfig, orAnother bool) {
 	return found, orAnother
 }
 
-// reassigned reports whether an instance of another project than the line's has
-// its address.
-func (j *judge) reassigned(g Grant, p ProjectConfig) bool {
-	if !g.Client.Addr.IsValid() {
-		return false
+// named gives the configured projects that a name alone can stand for: those of the
+// project that Keystone shows for the name as a key, or else of each that has the name.
+func (j *judge) named(name string) []ProjectConfig {
+	byKey := j.Inventory.Projects[name]
+	var named []ProjectConfig
+	for _, p := range j.Config.Projects {
+		project := j.Inventory.Projects[p.Key]
+		if project.Sight != Shown || name == "" {
+			continue
+		}
+		if byKey.Sight == Shown && project.ID == byKey.ID || byKey.Sight != Shown && project.Name == name && !IsProjectID(name) {
+			named = append(named, p)
+		}
 	}
-	i, ok := j.holders[g.Client.Addr.As16()]
-	if !ok {
-		return false
-	}
-	holder := j.projects[i]
-	if own := cmp.Or(g.Owner.ID, j.Inventory.Projects[p.Key].ID); own != "" {
-		return holder.ID != own
-	}
-	return holder.ID != g.Owner.Name && holder.Name != g.Owner.Name
+	return named
 }
 
-// sight gives what Keystone says of the project that a line belongs to, which
-// the configuration means with p. The second result is not empty where nobody
-// can say whether that project is still there.
-func (j *judge) sight(p ProjectConfig, o Owner) (Project, string) {
-	byKey := j.Inventory.Projects[p.Key]
-	if byKey.Sight == Hidden {
-		return byKey, cmp.Or(byKey.Why, fmt.Sprintf("nothing is known of project %q", p.Key))
+// known is what Keystone says of the project that a line belongs to, which the
+// configuration means with p. It is Hidden if Keystone says nothing. For a name alone,
+// of whose key nobody asked, another key of the project can have an answer.
+func (j *judge) known(p ProjectConfig, o Owner) Project {
+	byKey, asked := j.Inventory.Projects[p.Key]
+	switch {
+	case o.ID != "" && (byKey.Sight != Shown || byKey.ID != o.ID):
+		return j.Inventory.IDs[o.ID]
+	case o.ID != "" || asked:
+		return byKey
 	}
-	if o.ID == "" || (byKey.Sight == Shown && byKey.ID == o.ID) {
-		return byKey, ""
+	var project Project
+	for _, q := range j.named(o.Name) {
+		found := j.Inventory.Projects[q.Key]
+		if project.Sight == Shown && project.ID != found.ID {
+			return Project{} // the name is in two domains
+		}
+		project = found
 	}
-	// The key led to no project, or to another one than the line's. What
-	// became of the line's own project only its id can tell.
-	switch byID := j.Inventory.IDs[o.ID]; {
+	return project
+}
+
+// unseen says why Keystone does not show the project that a line belongs to, or not
+// as the configuration has it, or gives nothing.
+func (j *judge) unseen(p ProjectConfig, o Owner) string {
+	byKey, byID := j.Inventory.Projects[p.Key], j.known(p, o)
+	switch {
+	case byKey.Sight == Hidden:
+		return cmp.Or(byKey.Why, fmt.Sprintf("nothing is known of project %q", p.Key))
 	case byID.Sight == Hidden:
-		return byID, cmp.Or(byID.Why, fmt.Sprintf("nothing is known of project %s", printable.ID(o.ID)))
+		return cmp.Or(byID.Why, fmt.Sprintf("nothing is known of project %s", printable.ID(o.ID)))
 	case byID.Sight == Shown && byKey.Sight == Absent:
-		return byID, fmt.Sprintf("Keystone has no project %q, but project %s is there under the name %q: put the id into the configuration", p.Key, printable.ID(o.ID), byID.Name)
-	case byID.Sight == Absent:
-		return byID, ""
+		return fmt.Sprintf("Keystone has no project %q, but project %s is there under the name %q: put the id into the configuration", p.Key, printable.ID(o.ID), byID.Name)
 	}
-	return byKey, ""
+	return ""
 }

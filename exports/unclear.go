@@ -19,13 +19,10 @@ type UnclearError struct {
 	Grants []Unclear // at least one, in the order of the exports file
 }
 
-// Doubt is the gravest of the doubts: a hidden project before a silent
-// instance before an unresolved host.
+// Doubt is the gravest of the doubts: a hidden project before an unresolved host.
 func (e *UnclearError) Doubt() Doubt {
-	for _, doubt := range []Doubt{ProjectHidden, InstanceSilent} {
-		if slices.ContainsFunc(e.Grants, func(u Unclear) bool { return u.Doubt == doubt }) {
-			return doubt
-		}
+	if slices.ContainsFunc(e.Grants, func(u Unclear) bool { return u.Doubt == ProjectHidden }) {
+		return ProjectHidden
 	}
 	return HostUnresolved
 }
@@ -54,11 +51,8 @@ func (e *UnclearError) Error() string {
 }
 
 func (e *UnclearError) next() string {
-	switch e.Doubt() {
-	case ProjectHidden:
-		return "next: give the user of this server a role on these projects, or take them out of the configuration if they are gone"
-	case InstanceSilent:
-		return "next: see why Nova has no address for these instances (their ports, its address cache), or wait until they have one"
+	if e.Doubt() == ProjectHidden {
+		return "next: correct the keys of these projects, or give the user of this server a role on them; take one out of the configuration only if its grants may go"
 	}
-	return "next: mend the resolver, or name this server with --serve-as"
+	return "next: correct the host in the configuration, repair the resolver, or name this server with --serve-as"
 }

@@ -32,11 +32,13 @@ func (e Evidence) warnings() []string {
 func (e Evidence) AddressWarnings() []string {
 	var warnings []string
 	seen := map[string]bool{}
-	odd := 0
+	odd, quiet := 0, 0
 	for _, p := range e.Config.Served(e.Hosts) {
 		for _, instance := range e.Inventory.Projects[p.Key].Instances {
 			if silent(instance) {
-				warnings = append(warnings, silence(instance, p.Key))
+				if quiet++; quiet <= maxNamed {
+					warnings = append(warnings, silence(instance, p.Key))
+				}
 			}
 			for _, a := range instance.Addresses {
 				seen[a.Network] = true
@@ -53,6 +55,9 @@ func (e Evidence) AddressWarnings() []string {
 	}
 	if odd > maxNamed {
 		warnings = append(warnings, fmt.Sprintf("%d more addresses of instances are none that a client can have, and get no grant", odd-maxNamed))
+	}
+	if quiet > maxNamed {
+		warnings = append(warnings, fmt.Sprintf("Nova does not show all addresses of %d more instances", quiet-maxNamed))
 	}
 	for _, network := range e.Config.OpenStack.Networks {
 		if len(seen) > 0 && !seen[network] {
@@ -91,12 +96,14 @@ func (e Evidence) unread(p ProjectConfig) string {
 	return ""
 }
 
-// silent reports whether an instance should have an address and has none.
+// silent reports whether an instance should have an address that Nova does not show.
+// One that is being made has none yet, and one that could not be made never gets one.
 func silent(i Instance) bool {
-	return i.Status == "ACTIVE" && len(i.Addresses) == 0
+	return i.bare() && !i.deleted() && i.Status != "BUILD" && i.Status != "ERROR"
 }
 
 // silence says so to people.
 func silence(i Instance, project string) string {
-	return fmt.Sprintf("active instance %q (%s) of project %q has no address in Nova", i.Name, printable.ID(i.ID), project)
+	return fmt.Sprintf("Nova does not show all addresses of instance %q (%s, %s) of project %q: %s",
+		i.Name, printable.ID(i.ID), printable.ID(i.Status), project, bareness(i))
 }

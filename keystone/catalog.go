@@ -1,11 +1,13 @@
 package keystone
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 
 	"nfs-exportd/printable"
@@ -15,6 +17,15 @@ import (
 func (c *Client) findRegions(ctx context.Context) ([]string, error) {
 	if len(c.opts.Regions) > 0 {
 		return c.opts.Regions, nil
+	}
+	return c.listRegions(ctx)
+}
+
+// listRegions gives the ids of all regions of the cloud. Keystone is asked once in a
+// run.
+func (c *Client) listRegions(ctx context.Context) ([]string, error) {
+	if len(c.regions) > 0 {
+		return c.regions, nil
 	}
 	var regions []string
 	err := c.get(ctx, c.root, identityOf, call{
@@ -26,7 +37,25 @@ func (c *Client) findRegions(ctx context.Context) ([]string, error) {
 			return err
 		},
 	})
+	if err == nil {
+		c.regions = regions
+	}
 	return regions, err
+}
+
+// computeRegions gives the ids of the regions in which a token's catalog has a Nova of
+// any interface, sorted.
+func (t *token) computeRegions() []string {
+	var ids []string
+	for _, service := range t.catalog {
+		for _, e := range service.Endpoints {
+			if service.Type == "compute" {
+				ids = append(ids, cmp.Or(e.RegionID, e.Region))
+			}
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 // computeURL is the endpoint of Nova in a region, without a slash at its end,
@@ -43,11 +72,7 @@ func (c *Client) computeURL(t *token, region string) (string, error) {
 			continue
 		}
 		for _, e := range service.Endpoints {
-			id := e.RegionID
-			if id == "" {
-				id = e.Region
-			}
-			if id == region && e.Interface == c.creds.Interface {
+			if cmp.Or(e.RegionID, e.Region) == region && e.Interface == c.creds.Interface {
 				found = append(found, e.URL)
 			}
 		}

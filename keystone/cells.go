@@ -19,10 +19,25 @@ func (n nova) probeAll(ctx context.Context) error {
 // be so again: without the instances of a cell there is room for its stubs.
 func (n nova) probe(ctx context.Context, path string, detail bool, next, why string) error {
 	page, err := n.page(ctx, n.probing(), path, detail, next)
-	if err != nil || !page.full {
+	if err != nil {
 		return err
 	}
+	n.client.remember(n.region, page.servers)
+	if !page.full {
+		return nil
+	}
 	return n.probeServices(ctx, why)
+}
+
+// remember keeps a few instances of a region, of whichever project, as witnesses.
+func (c *Client) remember(region string, servers []server) {
+	var ids []string
+	for _, s := range servers[:min(len(servers), maxWitnesses)] {
+		ids = append(ids, s.ID)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seen[region] = ids
 }
 
 func (n nova) probing() string {

@@ -33,7 +33,7 @@ func TestDecodeServers(t *testing.T) {
 	t.Parallel()
 	good := exports.Instance{ID: "i1", Name: "a\x1b", Region: "R", Status: "ACTIVE", Addresses: []exports.Address{
 		{Network: "lan", Addr: netip.MustParseAddr("10.0.0.1")}, {Network: "lan", Addr: netip.MustParseAddr("2001:db8::1")},
-	}}
+	}, EmptyNetworks: []string{"none"}}
 	got, err := servers(goodServers, true)
 	want := serverPage{servers: []server{{good, "p1"}}, full: true}
 	if err != nil || !cmp.Equal(want, got, cmp.AllowUnexported(serverPage{}, server{}), sameAddr) {
@@ -74,6 +74,11 @@ func TestDecodeServers(t *testing.T) {
 		{"null id", with(`"i1"`, `null`), true, ""},
 		{"empty id", with(`"i1"`, `""`), true, ""},
 		{"no id", with(`"id":"i1",`, ``), true, ""},
+		{"an id with a slash", with(`"i1"`, `"i/1"`), true, ""},
+		{"an id with a line break", with(`"i1"`, `"i1\n"`), true, ""},
+		{"an id of other letters", with(`"i1"`, `"ı1"`), true, ""},
+		{"an id of 64", with(`"i1"`, `"`+strings.Repeat("Z", 64)+`"`), true, "1 0 true"},
+		{"an id of 65", with(`"i1"`, `"`+strings.Repeat("9", 65)+`"`), true, ""},
 		{"two ids", with(`"id":"i1"`, `"id":"i1","id":"i2"`), true, ""},
 		{"null name", with(`"a\u001b"`, `null`), true, ""},
 		{"no status", with(`"status":"ACTIVE",`, ``), true, ""},

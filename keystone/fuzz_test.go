@@ -79,6 +79,9 @@ func FuzzServers(f *testing.F) {
 			one := server{exports.Instance{ID: text(s, "id"), Name: text(s, "name"), Region: "R", Status: text(s, "status")}, text(s, "tenant_id")}
 			networks, _ := field(s, "addresses").(map[string]any)
 			for network, addresses := range networks {
+				if len(items(addresses)) == 0 {
+					one.EmptyNetworks = append(one.EmptyNetworks, network)
+				}
 				for _, a := range items(addresses) {
 					addr, err := netip.ParseAddr(text(a, "addr"))
 					if err != nil {
@@ -97,6 +100,7 @@ func FuzzServers(f *testing.F) {
 		}
 		for _, all := range [][]server{want, got} {
 			for i := range all {
+				slices.Sort(all[i].EmptyNetworks)
 				slices.SortFunc(all[i].Addresses, func(a, b exports.Address) int {
 					return strings.Compare(a.Network+"\x00"+a.Addr.String(), b.Network+"\x00"+b.Addr.String())
 				})
@@ -114,6 +118,37 @@ func FuzzServers(f *testing.F) {
 
 // sameEmpty takes no addresses for no addresses.
 var sameEmpty = cmp.FilterValues(func(a, b []exports.Address) bool { return len(a) == 0 && len(b) == 0 }, cmp.Ignore())
+
+// FuzzServer: the answer about one instance is refused, or is what stands there.
+func FuzzServer(f *testing.F) {
+	for _, body := range []string{`{"server":` + goodServer + `}`, goodServers, `{"server":null}`, `{"server":{},"server":` + goodServer + `}`,
+		`{"server":` + strings.Replace(goodServer, "ACTIVE", "UNKNOWN", 1) + `}`, `{"server":` + goodServer + `}{}`,
+		`{"server":{"id":"i","status":"UNKNOWN","tenant_id":"p"}}`} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		got, err := decodeServer(body, "R")
+		if err != nil {
+			oneLine(t, printable.Plain(err.Error()))
+			return
+		}
+		onlyOnce(t, body)
+		raw := naive(t, body)["server"]
+		networks, ok := field(raw, "addresses").(map[string]any)
+		addresses, empty := 0, 0
+		for _, list := range networks {
+			addresses += len(items(list))
+			if len(items(list)) == 0 {
+				empty++
+			}
+		}
+		if !ok || got.ID == "" || got.ID != text(raw, "id") || got.projectID == "" || got.projectID != text(raw, "tenant_id") ||
+			got.Status == "UNKNOWN" || got.Status != text(raw, "status") || got.Region != "R" ||
+			len(got.Addresses) != addresses || len(got.EmptyNetworks) != empty {
+			t.Errorf("%q: %+v", body, got)
+		}
+	})
+}
 
 // FuzzServices: the services of Nova are refused, or as many are of a cell that
 // is down as say so.

@@ -70,6 +70,7 @@ func (c *Client) listInstances(ctx context.Context, projects map[string]exports.
 	var refusal error // of the first way
 	if c.opts.Listing != exports.ListingPerProject {
 		listed, err = c.listAllProjects(ctx, regions, served)
+		c.shownAll = err == nil
 		refused, ok := errors.AsType[*RefusedError](err)
 		if c.opts.Listing == exports.ListingAllProjects || !ok || refused.Status == http.StatusUnauthorized {
 			return byProject(served, listed), err
@@ -195,7 +196,7 @@ func (c *Client) projectSession(ctx context.Context, first *session, p exports.P
 	}
 	if c.creds.application.given() {
 		return nil, &RefusedError{
-			Exchange{Op: fmt.Sprintf("list the instances of project %s (%s)", printable.Quote(p.Name), printable.Plain(p.ID)),
+			Exchange{Op: fmt.Sprintf("get a token for project %s (%s)", printable.Quote(p.Name), printable.Plain(p.ID)),
 				Method: http.MethodPost, URL: c.creds.AuthURL + "/auth/tokens", As: c.creds.String()},
 			fmt.Errorf("an application credential is for its own project alone, here %s", printable.Quote(t.projectID)),
 			"use a user and password with a role on each project, or give the application credential the right to list the " +
@@ -203,8 +204,13 @@ func (c *Client) projectSession(ctx context.Context, first *session, p exports.P
 		}
 	}
 	s := &session{login: func(ctx context.Context) (*token, error) { return c.rescope(ctx, first, p) }}
-	s.token, err = ask(ctx, first, p)
-	return s, err
+	if s.token, err = ask(ctx, first, p); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.projects[p.ID] = s
+	return s, nil
 }
 
 // listOwn lists the project of the session. The first request has no parameter,
@@ -343,12 +349,14 @@ func (n nova) allTenantsNext() string {
 }
 
 func sameMicroversion(header http.Header) error {
-	for _, value := range header.Values("OpenStack-API-Version") {
-		if value == "compute "+microversion {
-			return nil
-		}
+	if isOfMicroversion(header, microversion) {
+		return nil
 	}
 	return fmt.Errorf("it does not say that it is of microversion %s, so that it may hide cells that are down", microversion)
+}
+
+func isOfMicroversion(header http.Header, version string) bool {
+	return slices.Contains(header.Values("OpenStack-API-Version"), "compute "+version)
 }
 
 func (n nova) exchange(op, path string) Exchange {

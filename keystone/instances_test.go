@@ -417,7 +417,7 @@ func TestBudget(t *testing.T) {
 				w.AddRole("reader", p.ID, "reader")
 				w.AddInstance(keystonetest.Instance{Name: "one", ProjectID: p.ID})
 				wanted.Keys = append(wanted.Keys, p.Name)
-				wanted.IDs = append(wanted.IDs, p.ID)
+				wanted.IDs = append(wanted.IDs, exports.Owner{ID: p.ID})
 			}
 			inventory := w.mustRead(t, wanted)
 			for key, p := range inventory.Projects {
@@ -482,7 +482,7 @@ func TestLinkToNothing(t *testing.T) {
 func TestNothingServed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	got := withoutWhy(w.mustRead(t, Wanted{Keys: []string{"gone", "off"}, IDs: []string{toolsID}}))
+	got := withoutWhy(w.mustRead(t, Wanted{Keys: []string{"gone", "off"}, IDs: owners(toolsID)}))
 	healthy := w.healthy()
 	want := exports.Inventory{
 		Projects: map[string]exports.Project{"gone": {Sight: exports.Absent}, "off": healthy.Projects["off"]},

@@ -66,9 +66,14 @@ func (c *Client) forRescoping(ctx context.Context) (*session, error) {
 	if !c.creds.scope.system {
 		return c.root, nil
 	}
+	if c.unscoped != nil {
+		return c.unscoped, nil
+	}
 	s := &session{login: c.unscopedLogin}
 	var err error
-	s.token, err = s.login(ctx)
+	if s.token, err = s.login(ctx); err == nil {
+		c.unscoped = s
+	}
 	return s, err
 }
 
@@ -175,6 +180,7 @@ func (c *Client) readToken(a *answer, asked tokens.AuthOptions, unscoped bool) (
 	provider := c.provider(id)
 	t.identity = &gophercloud.ServiceClient{ProviderClient: provider, Type: "identity"}
 	t.compute = &gophercloud.ServiceClient{ProviderClient: provider, Type: "compute", Microversion: microversion}
+	t.byID = &gophercloud.ServiceClient{ProviderClient: provider, Type: "compute", Microversion: byIDMicroversion}
 	return t, nil
 }
 

@@ -29,6 +29,10 @@ func (c *Client) findProjects(ctx context.Context, wanted Wanted) (exports.Inven
 	if err != nil {
 		return inventory, "", err
 	}
+	domain.of = map[string]string{}
+	for _, o := range wanted.IDs {
+		domain.of[o.ID] = o.Domain
+	}
 	keys := make([]exports.Project, len(wanted.Keys))
 	ids := make([]exports.Project, len(wanted.IDs))
 	err = parallel(ctx, len(keys)+len(ids), func(ctx context.Context, i int) (err error) {
@@ -37,7 +41,7 @@ func (c *Client) findProjects(ctx context.Context, wanted Wanted) (exports.Inven
 			return err
 		}
 		i -= len(keys)
-		ids[i], err = c.projectOfID(ctx, domain, wanted.IDs[i])
+		ids[i], err = c.projectOfID(ctx, domain, wanted.IDs[i].ID)
 		return err
 	})
 	if err != nil {
@@ -46,8 +50,8 @@ func (c *Client) findProjects(ctx context.Context, wanted Wanted) (exports.Inven
 	for i, key := range wanted.Keys {
 		inventory.Projects[key] = keys[i]
 	}
-	for i, id := range wanted.IDs {
-		inventory.IDs[id] = ids[i]
+	for i, o := range wanted.IDs {
+		inventory.IDs[o.ID] = ids[i]
 	}
 	list := fmt.Sprintf("the complete list of domain %s, %d projects", printable.Quote(c.opts.Domain), len(domain.byID))
 	if !domain.complete {
@@ -66,6 +70,8 @@ type domainProjects struct {
 	// for a domain that does not exist with an empty list.
 	exists bool
 	why    string // the answer by which it is complete, or not
+	// of are the domains that projects are known to be in, by id.
+	of map[string]string
 }
 
 func (p *domainProjects) add(all []project) error {
@@ -219,12 +225,20 @@ func (c *Client) projectOfKey(ctx context.Context, domain *domainProjects, key s
 		return shown(p), nil
 	}
 	byID := exports.Project{Sight: exports.Absent}
-	if domain.complete || isID.MatchString(key) {
+	if isID.MatchString(key) {
 		var err error
-		byID, err = c.projectOfID(ctx, domain, key)
-		if err != nil || byID.Sight == exports.Shown || domain.complete {
+		byID, err = c.askForID(ctx, key)
+		switch {
+		case isStatus(err, http.StatusForbidden) && domain.complete:
+			// There is no project of that name, and nothing is known of the id.
+		case isStatus(err, http.StatusForbidden):
+			byID = exports.Project{Why: err.Error()}
+		case err != nil, byID.Sight == exports.Shown, domain.complete:
 			return byID, err
 		}
+	}
+	if domain.complete {
+		return domain.missing(), nil
 	}
 	byName, err := c.askForName(ctx, domain, key)
 	if byName.Sight == exports.Absent && byID.Sight == exports.Hidden {
@@ -238,18 +252,22 @@ func (c *Client) projectOfID(ctx context.Context, domain *domainProjects, id str
 	if p, ok := domain.byID[id]; ok {
 		return shown(p), nil
 	}
+	// The list proves that a project is gone only if somebody has seen it in this domain.
+	gone := domain.complete && domain.of[id] == c.opts.Domain
+	if !isID.MatchString(id) && !gone {
+		return exports.Project{Why: "not listed, and no id to ask for, " + domain.why}, nil
+	}
 	if !isID.MatchString(id) {
 		return domain.missing(), nil
 	}
 	found, err := c.askForID(ctx, id)
-	// One who sees the whole list need not be allowed to ask for one project:
-	// for a project that does not exist, a reader of the domain gets 403.
+	// A reader of the domain gets 403 for a project that does not exist, and for one
+	// of another domain.
 	if isStatus(err, http.StatusForbidden) {
-		found = domain.missing()
-		if !domain.complete {
-			found.Why = err.Error()
+		if gone {
+			return domain.missing(), nil
 		}
-		return found, nil
+		return exports.Project{Why: err.Error()}, nil
 	}
 	return found, err
 }
@@ -267,7 +285,7 @@ func (p *domainProjects) missing() exports.Project {
 var isID = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$`)
 
 func shown(p project) exports.Project {
-	return exports.Project{Sight: exports.Shown, ID: p.id, Name: p.name, Enabled: p.enabled}
+	return exports.Project{Sight: exports.Shown, ID: p.id, Name: p.name, Domain: p.domain, Enabled: p.enabled}
 }
 
 // askForID asks for one project. A project of another domain is hidden.

@@ -15,7 +15,7 @@ import (
 func (w *world) sights(t *testing.T, keys ...string) map[string]string {
 	t.Helper()
 	result := map[string]string{}
-	inventory := w.mustRead(t, Wanted{Keys: keys, IDs: keys})
+	inventory := w.mustRead(t, Wanted{Keys: keys, IDs: owners(keys...)})
 	for key, p := range inventory.Projects {
 		result[key] = []string{"hidden", "absent", "shown"}[p.Sight] + " " + p.ID
 		if p.Sight != exports.Shown && !strings.Contains(p.Why, "GET http") {
@@ -45,8 +45,8 @@ func TestProjects(t *testing.T) {
 		{"a name in capitals", false, nil, "Tools", "absent , id absent"},
 		{"no such project", false, nil, "gone", "absent , id absent"},
 		{"no such id", false, nil, deletedID, "absent , id absent"},
-		{"not a name that fits into a URL", false, nil, "a/../b c%2f?x=1&domain_id=elsewhere#", "absent , id absent"},
-		{"a name of dots", false, nil, "..", "absent , id absent"},
+		{"not a name that fits into a URL", false, nil, "a/../b c%2f?x=1&domain_id=elsewhere#", "absent , id hidden"},
+		{"a name of dots", false, nil, "..", "absent , id hidden"},
 		{"an id of another domain", false, nil, "foreign", "hidden , id hidden"},
 		{"a name that is another's id", false, func(w *world) {
 			w.AddProject(keystonetest.Project{ID: "x1", Name: toolsID})
@@ -290,7 +290,7 @@ func TestAnotherForID(t *testing.T) {
 		w := newWorld(t)
 		w.Inject(keystonetest.Fault{Kind: keystonetest.OneProject, Do: keystonetest.Answer(200, fmt.Sprintf(
 			`{"project":{"id":%q,"name":"n","domain_id":%q,"enabled":true,"is_domain":%s}}`, test.id, test.domain, test.isDomain))})
-		inventory, err := w.read(t.Context(), Wanted{IDs: []string{deletedID}})
+		inventory, err := w.read(t.Context(), Wanted{IDs: owners(deletedID)})
 		got := class(err)
 		if err == nil {
 			got += " " + []string{"hidden", "absent", "shown"}[inventory.IDs[deletedID].Sight]
@@ -307,8 +307,39 @@ func TestNotKeystones404(t *testing.T) {
 	for _, body := range []string{`{}`, `{"error":{"message":"Not Found"}}`, `{"error":{"message":"Could not find project: abc."}}`} {
 		w := newWorld(t)
 		w.Inject(keystonetest.Fault{Kind: keystonetest.OneProject, Do: keystonetest.Answer(404, body)})
-		if _, err := w.read(t.Context(), Wanted{IDs: []string{deletedID}}); class(err) != "untrusted" {
+		if _, err := w.read(t.Context(), Wanted{IDs: owners(deletedID)}); class(err) != "untrusted" {
 			t.Errorf("%s: %s: %v", body, class(err), err)
+		}
+	}
+}
+
+// TestDomainOfAnother asks for ids with the complete list of a domain, as one who gets
+// 403 for a project by id that is not there. Only an id that somebody has seen in that
+// domain is absent. A key that is no id is, as a name.
+func TestDomainOfAnother(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		id, domain string
+		key, byID  exports.Sight
+	}{
+		{deletedID, "default", exports.Absent, exports.Absent},
+		{deletedID, "elsewhere", exports.Hidden, exports.Hidden},
+		{deletedID, "", exports.Hidden, exports.Hidden},
+		{"my-tools", "default", exports.Absent, exports.Absent},
+		{"my-tools", "elsewhere", exports.Absent, exports.Hidden},
+		{"my-tools", "", exports.Absent, exports.Hidden},
+		{"my tools", "default", exports.Absent, exports.Absent}, // cannot be asked for
+		{"my tools", "", exports.Absent, exports.Hidden},
+	} {
+		w := newWorld(t)
+		no, _ := keystonetest.FaultNamed("status-403")
+		w.Inject(no.On(keystonetest.OneProject))
+		got := w.mustRead(t, Wanted{Keys: []string{test.id}, IDs: []exports.Owner{{ID: test.id, Domain: test.domain}}})
+		if key, byID := got.Projects[test.id].Sight, got.IDs[test.id].Sight; key != test.key || byID != test.byID {
+			t.Errorf("%s of domain %q: key %d, id %d, want %d and %d", test.id, test.domain, key, byID, test.key, test.byID)
+		}
+		if why := got.IDs[test.id].Why; test.byID == exports.Hidden && test.id != "my tools" && !strings.Contains(why, "HTTP 403") {
+			t.Errorf("%s of domain %q: no 403 in %q", test.id, test.domain, why)
 		}
 	}
 }

@@ -76,10 +76,19 @@ type Client struct {
 	// together is that all projects were tried at once: later readings, of a few of
 	// them, begin with that too.
 	together bool
+	// shownAll is that all projects were listed at once.
+	shownAll bool
+	unscoped *session // see forRescoping
+	regions  []string // see listRegions
 
 	mu       sync.Mutex
-	issued   []secret // tokens
-	shortest int      // the bytes of the shortest of them
+	projects map[string]*session // by project id
+	// witnessed says of each region that was tried whether Nova showed root's token, by
+	// id, an instance outside its own project.
+	witnessed map[string]*token
+	seen      map[string][]string // ids of a few instances of any project, by region
+	issued    []secret            // tokens
+	shortest  int                 // the bytes of the shortest of them
 }
 
 // Open logs in. The error is a [*CredentialsError], [*RefusedError],
@@ -124,6 +133,8 @@ func newClient(creds Credentials, opts Options) (*Client, error) {
 		hosts:    &hosts{base: newTransport(config, opts), known: map[string]bool{}, maxBody: opts.maxBody},
 		asking:   make(chan struct{}, opts.Concurrency),
 		shortest: math.MaxInt,
+
+		projects: map[string]*session{}, witnessed: map[string]*token{}, seen: map[string][]string{},
 	}
 	c.hosts.allow(auth)
 	c.http = http.Client{
@@ -141,8 +152,9 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 type Wanted struct {
 	// Keys are projects of the configuration, each an id or else a name.
 	Keys []string
-	// IDs are project ids of which only the existence is wanted.
-	IDs []string
+	// IDs are projects, by id, of which only the existence is wanted. Their domains
+	// are those that somebody has seen them in, or empty.
+	IDs []exports.Owner
 }
 
 // Inventory reads the wanted projects and the instances of those that Keys

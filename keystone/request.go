@@ -2,6 +2,7 @@ package keystone
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -29,6 +30,8 @@ type call struct {
 	ok      []int // nil is 200 alone
 	next    string
 	stream  bool // use reads the body, of whatever size
+	// timeout is for one request with its answer; 0 is Options.RequestTimeout.
+	timeout time.Duration
 	// use takes the answer in. It may be called again if the request is sent
 	// again, and must not keep the answer. Its error makes the answer one that is
 	// not trusted, unless it is one of the package's errors already.
@@ -45,7 +48,7 @@ type answer struct {
 
 // send makes the request, more than once where that may help.
 func (c *Client) send(ctx context.Context, r call) error {
-	return c.again(ctx, func() error { return c.once(ctx, r) })
+	return c.again(ctx, retries, func() error { return c.once(ctx, r) })
 }
 
 func (c *Client) once(ctx context.Context, r call) error {
@@ -63,7 +66,8 @@ func (c *Client) once(ctx context.Context, r call) error {
 		return ended(ctx, x)
 	}
 
-	limited, cancel := context.WithTimeout(ctx, c.opts.RequestTimeout)
+	r.timeout = cmp.Or(r.timeout, c.opts.RequestTimeout)
+	limited, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	begin := c.opts.Now()
 	ok := r.ok
@@ -76,7 +80,7 @@ func (c *Client) once(ctx context.Context, r call) error {
 		OkCodes:          ok,
 	})
 	if err != nil {
-		err = c.failed(ctx, x, err, r.next)
+		err = c.failed(ctx, x, err, r)
 		c.opts.Log.DebugContext(ctx, "no success", "took", c.opts.Now().Sub(begin), "error", err)
 		return err
 	}
@@ -104,7 +108,7 @@ func (c *Client) read(ctx context.Context, r call, x Exchange, response *http.Re
 		err = r.use(a)
 	}
 	if body.err != nil {
-		return c.broken(ctx, x, body.err)
+		return c.broken(ctx, x, body.err, r)
 	}
 	c.opts.Log.DebugContext(ctx, "answer", "method", x.Method, "url", x.URL, "status", x.Status,
 		"request_id", x.RequestID, "bytes", body.read, "took", c.opts.Now().Sub(begin))
@@ -133,9 +137,9 @@ func isTyped(err error) bool {
 
 // failed tells what went wrong with a request that has no answer, or one of
 // another status.
-func (c *Client) failed(ctx context.Context, x Exchange, err error, next string) error {
+func (c *Client) failed(ctx context.Context, x Exchange, err error, r call) error {
 	if code, ok := errors.AsType[gophercloud.ErrUnexpectedResponseCode](err); ok {
-		return c.status(x, code, next)
+		return c.status(x, code, r.next)
 	}
 	if ctx.Err() != nil {
 		return ended(ctx, x)
@@ -150,7 +154,7 @@ func (c *Client) failed(ctx context.Context, x Exchange, err error, next string)
 	case errors.Is(err, errForeignHost):
 		return &UntrustedError{x, cause, brokenCloud}
 	case errors.Is(err, context.DeadlineExceeded):
-		unavailable.Err = fmt.Errorf("no answer within %s: %w", c.opts.RequestTimeout, context.DeadlineExceeded)
+		unavailable.Err = fmt.Errorf("no answer within %s: %w", r.timeout, context.DeadlineExceeded)
 	case isDisconnect(err), errors.Is(err, io.ErrUnexpectedEOF):
 		if errors.Is(err, io.EOF) {
 			unavailable.Err = fmt.Errorf("the connection was closed without an answer: %w", cause)
@@ -191,12 +195,12 @@ func aboutCertificate(err error) string {
 }
 
 // broken tells what went wrong while a body was read.
-func (c *Client) broken(ctx context.Context, x Exchange, err error) error {
+func (c *Client) broken(ctx context.Context, x Exchange, err error, r call) error {
 	switch {
 	case ctx.Err() != nil:
 		return ended(ctx, x)
 	case errors.Is(err, context.DeadlineExceeded):
-		return &UnavailableError{x, fmt.Errorf("no complete answer within %s: %w", c.opts.RequestTimeout, context.DeadlineExceeded), waitForIt}
+		return &UnavailableError{x, fmt.Errorf("no complete answer within %s: %w", r.timeout, context.DeadlineExceeded), waitForIt}
 	case isDisconnect(err):
 		return &transientError{UnavailableError: &UnavailableError{x, said{err}, waitForIt}}
 	case errors.Is(err, io.ErrUnexpectedEOF):

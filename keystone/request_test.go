@@ -123,9 +123,9 @@ func TestNoAnswer(t *testing.T) {
 		c, x := quietClient(t), Exchange{Op: "try", Method: "GET", URL: "http://k"}
 		var err error
 		if test.reading {
-			err = c.broken(test.ctx, x, test.err)
+			err = c.broken(test.ctx, x, test.err, call{timeout: time.Second})
 		} else {
-			err = c.failed(test.ctx, x, test.err, "do this")
+			err = c.failed(test.ctx, x, test.err, call{next: "do this", timeout: time.Second})
 		}
 		if got := retried(err); got != test.want || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "?odd") {
 			t.Errorf("%s: %s, want %s with %q: %v", test.name, got, test.want, test.says, err)

@@ -13,7 +13,7 @@ import (
 	"nfs-exportd/printable"
 )
 
-// retries is how often a request is sent again.
+// retries is how often a request is sent again, unless the call says otherwise.
 const retries = 3
 
 // transientError is one that may be gone a moment later. It never leaves the
@@ -26,9 +26,9 @@ type transientError struct {
 func (e *transientError) Unwrap() error { return e.UnavailableError }
 
 // again calls once until it succeeds, gives an error that waiting does not help,
-// or was called often enough. It gives up early where ctx would end during the
-// wait.
-func (c *Client) again(ctx context.Context, once func() error) error {
+// or was called again as often as retries says. It gives up early where ctx would end
+// during the wait.
+func (c *Client) again(ctx context.Context, retries int, once func() error) error {
 	for n := 0; ; n++ {
 		err := once()
 		transient, ok := errors.AsType[*transientError](err)

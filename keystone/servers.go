@@ -196,7 +196,7 @@ func (r *pageReader) server(s *server) error {
 			s.projectID, err = r.commonText()
 		case `"addresses"`:
 			hasAddresses = true
-			s.Addresses, err = r.addresses()
+			s.Addresses, s.EmptyNetworks, err = r.addresses()
 		default:
 			err = r.d.SkipValue()
 		}
@@ -208,6 +208,8 @@ func (r *pageReader) server(s *server) error {
 		return err
 	case s.ID == "":
 		return errors.New("an instance has no id")
+	case !isPlainID(s.ID):
+		return fmt.Errorf("the id of an instance is %s, and not up to %d letters, digits and dashes", printable.Quote(s.ID), maxID)
 	case s.Status == "UNKNOWN" && !hasName && !hasAddresses:
 		r.page.stubs++
 	case !hasName:
@@ -225,8 +227,23 @@ func (r *pageReader) server(s *server) error {
 	return nil
 }
 
-// addresses reads the addresses of an instance, by network.
-func (r *pageReader) addresses() (all []exports.Address, err error) {
+// maxID is how long the id of an instance may be.
+const maxID = 64
+
+// isPlainID reports whether an id is one to write into a comment or the path of a URL.
+func isPlainID(id string) bool {
+	for i := range len(id) {
+		c := id[i] | 0x20 // a small letter
+		if (c < 'a' || c > 'z') && (id[i] < '0' || id[i] > '9') && id[i] != '-' {
+			return false
+		}
+	}
+	return id != "" && len(id) <= maxID
+}
+
+// addresses reads the addresses of an instance, by network, and the networks that
+// have none.
+func (r *pageReader) addresses() (all []exports.Address, empty []string, err error) {
 	err = members(r.d, func(name []byte) error {
 		text, err := jsontext.AppendUnquote(nil, name)
 		if err != nil {
@@ -237,6 +254,9 @@ func (r *pageReader) addresses() (all []exports.Address, err error) {
 		if err := json.UnmarshalDecode(r.d, &list); err != nil {
 			return err
 		}
+		if len(list.value) == 0 {
+			empty = append(empty, network)
+		}
 		for _, a := range list.value {
 			addr, err := a.parse()
 			if err != nil {
@@ -246,7 +266,7 @@ func (r *pageReader) addresses() (all []exports.Address, err error) {
 		}
 		return nil
 	})
-	return all, err
+	return all, empty, err
 }
 
 func (a addressJSON) parse() (netip.Addr, error) {

@@ -14,6 +14,10 @@ import (
 // "Handling Down Cells" in the Compute API guide.
 const microversion = "2.69"
 
+// byIDMicroversion is for an instance by its id. From 2.69 on Nova can answer 404 for
+// an instance in a cell that is down (compute/api.py, _get_instance_from_cell).
+const byIDMicroversion = "2.1"
+
 // token is what a log-in gives. It never changes, so that requests can share it.
 type token struct {
 	id                secret
@@ -23,6 +27,7 @@ type token struct {
 	roles             []string
 	catalog           []tokens.CatalogEntry
 	identity, compute *gophercloud.ServiceClient
+	byID              *gophercloud.ServiceClient // compute, for an instance by its id
 }
 
 // session is a token, and how to get another one when Keystone has taken it

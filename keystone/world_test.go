@@ -115,8 +115,16 @@ func (w *world) options() Options {
 func everything() Wanted {
 	return Wanted{
 		Keys: []string{toolsID, "deployment-prep", "idle", "off", "gone"},
-		IDs:  []string{toolsID, "deployment-prep", deletedID},
+		IDs:  owners(toolsID, "deployment-prep", deletedID),
 	}
+}
+
+// owners are projects of which only the ids are known.
+func owners(ids ...string) (owners []exports.Owner) {
+	for _, id := range ids {
+		owners = append(owners, exports.Owner{ID: id})
+	}
+	return owners
 }
 
 // read does what main does.
@@ -161,7 +169,7 @@ func (w *world) healthy() exports.Inventory {
 	}
 	project := func(name string) exports.Project {
 		p := byName[name]
-		return exports.Project{Sight: exports.Shown, ID: p.ID, Name: p.Name, Enabled: !p.Disabled}
+		return exports.Project{Sight: exports.Shown, ID: p.ID, Name: p.Name, Domain: "default", Enabled: !p.Disabled}
 	}
 	served := func(name string) exports.Project {
 		p := project(name)

@@ -23,6 +23,7 @@ func manyGrants(n int, first byte) exports.Set {
 		grants = append(grants, exports.Grant{
 			Path: "/srv/" + project, Client: exports.Client{Addr: netip.AddrFrom4([4]byte{first, byte(i >> 16), byte(i >> 8), byte(i)})},
 			Options: exports.DefaultOptions, Owner: exports.Owner{ID: "id-" + project, Name: project},
+			Instance: exports.InstanceRef{ID: fmt.Sprintf("00000000-0000-4000-8000-%012x", i)},
 		})
 	}
 	return exports.NewSet(grants)

@@ -10,6 +10,8 @@ import (
 	"strconv"
 
 	"github.com/rogpeppe/go-internal/diff"
+
+	"nfs-exportd/exports"
 )
 
 // Diff returns the change of the file name from old to new as a unified diff,
@@ -68,15 +70,26 @@ func quoteC(s string) string {
 	return string(append(b, '"'))
 }
 
-// PlanID is 16 hexadecimal digits that stand for the change from the old to the
-// new text.
-func PlanID(old, new []byte) string {
+// PlanID is 16 hexadecimal digits that stand for texts in their order. Each counts
+// with its length, so that where one ends and the next begins matters.
+func PlanID(held ...[]byte) string {
 	h := sha256.New()
-	for _, text := range [][]byte{old, new} {
+	for _, text := range held {
 		var length [8]byte
 		binary.BigEndian.PutUint64(length[:], uint64(len(text)))
 		h.Write(length[:])
 		h.Write(text)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// OnlyComments reports whether the file that was parsed already has what a set
+// grants, place by place with the same options, so that exportfs makes the same of
+// both. A file that was edited, or has lines that were not read, can grant more. Files
+// to be adopted need exportfs all the same.
+func OnlyComments(old Parsed, new exports.Set) bool {
+	return !old.Edited && len(old.Unread) == 0 &&
+		slices.EqualFunc(old.Set.Grants(), new.Grants(), func(a, b exports.Grant) bool {
+			return a.Place() == b.Place() && a.Options == b.Options
+		})
 }

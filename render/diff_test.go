@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"nfs-exportd/exports"
 	"nfs-exportd/render/rendertest"
 )
 
@@ -152,8 +153,15 @@ func TestDiffAnySets(t *testing.T) {
 func TestPlanID(t *testing.T) {
 	t.Parallel()
 	ids := map[string]string{}
-	for _, texts := range [][2]string{{"", ""}, {"a", ""}, {"", "a"}, {"ab", "c"}, {"a", "bc"}, {"a", "b"}, {"b", "a"}} {
-		id := PlanID([]byte(texts[0]), []byte(texts[1]))
+	for _, texts := range [][]string{
+		{}, {""}, {"", ""}, {"", "", ""}, {"a"}, {"a", ""}, {"", "a"}, {"ab", "c"}, {"a", "bc"}, {"abc"}, {"a", "b"}, {"b", "a"},
+		{"a", "b", "c"}, {"\x00\x00\x00\x00\x00\x00\x00\x00"},
+	} {
+		held := make([][]byte, len(texts))
+		for i, text := range texts {
+			held[i] = []byte(text)
+		}
+		id := PlanID(held...)
 		if len(id) != 16 || strings.Trim(id, "0123456789abcdef") != "" {
 			t.Errorf("id %q", id)
 		}
@@ -166,4 +174,46 @@ func TestPlanID(t *testing.T) {
 	if got, want := PlanID([]byte("old\n"), []byte("new\n")), "17616463abeb4601"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+	if got, want := PlanID(), "e3b0c44298fc1c14"; got != want {
+		t.Errorf("of nothing: got %s, want %s", got, want)
+	}
+}
+
+func TestOnlyComments(t *testing.T) {
+	t.Parallel()
+	lines := []string{"/srv/a 10.0.0.1(rw)", "/srv/a 10.0.0.2(rw) # a", "/srv/b 10.0.0.1(ro) # a b"}
+	text := string(marshal(t, rendertest.Set(t, lines...)))
+	other := exports.Owner{ID: "x", Name: "y", Domain: "z"}
+	tests := []struct {
+		name string
+		old  string
+		new  exports.Set
+		want bool
+	}{
+		{"nothing", "", exports.Set{}, true},
+		{"hand-written comments", "# a\n", exports.Set{}, true},
+		{"the same", text, rendertest.Set(t, lines...), true},
+		{"other ids", text, rendertest.Set(t, "/srv/a 10.0.0.1(rw) # a", "/srv/a 10.0.0.2(rw)", "/srv/b 10.0.0.1(ro) # b a"), true},
+		{"another owner", text, exports.NewSet([]exports.Grant{
+			rendertest.Grant(t, lines[0], other), rendertest.Grant(t, lines[1], other), rendertest.Grant(t, lines[2], other),
+		}), true},
+		{"edited", strings.Replace(text, "# a\n", "# b\n", 1), rendertest.Set(t, lines...), false},
+		{"a line that is not read", string(reread(text + "/srv/c 10.0.0.1\n")), rendertest.Set(t, lines...), false},
+		{"options", text, rendertest.Set(t, lines[0], lines[1], "/srv/b 10.0.0.1(rw) # a b"), false},
+		{"one more", text, rendertest.Set(t, append(lines, "/srv/c 10.0.0.1(rw)")...), false},
+		{"one less", text, rendertest.Set(t, lines[:2]...), false},
+		{"another client", text, rendertest.Set(t, lines[0], lines[1], "/srv/b 10.0.0.2(ro) # a b"), false},
+		{"another path", text, rendertest.Set(t, lines[0], lines[1], "/srv/c 10.0.0.1(ro) # a b"), false},
+	}
+	for _, test := range tests {
+		if got := OnlyComments(Parse([]byte(test.old)), test.new); got != test.want {
+			t.Errorf("%s: %t", test.name, got)
+		}
+	}
+}
+
+// reread gives a text the digest that its lines have now.
+func reread(text string) []byte {
+	_, body, _ := strings.Cut(text, "\n")
+	return append([]byte(digestLine([]byte(body))), body...)
 }

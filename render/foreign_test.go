@@ -53,6 +53,7 @@ func TestParseForeign(t *testing.T) {
 		{name: "a long client with an escape", text: "/srv/a (" + strings.Repeat("a", 507) + "\\101)\n", want: []line{{"/srv/a *", strings.Repeat("a", 507) + "A", 1}}},
 		{name: "a comment is not continued", text: "# x \\\n/srv/a 10.0.0.1(rw)\n", want: []line{{"/srv/a 10.0.0.1", "rw", 2}}},
 		{name: "comment behind", text: "/srv/a 10.0.0.1(rw) # 10.0.0.2(rw)\n", want: []line{{"/srv/a 10.0.0.1", "rw", 1}}},
+		{name: "ids behind", text: "/srv/a 10.0.0.1(rw) # 1-a 2-b\n/srv/b 2001:db8::5(rw) # 1-a", want: []line{{"/srv/a 10.0.0.1", "rw", 1}, {"/srv/b 2001:db8::5", "rw", 2}}},
 		{name: "no comment", text: "/srv/a 10.0.0.1#x(rw)\n", want: []line{{"/srv/a 10.0.0.1#x", "rw", 1}}},
 		{name: "quotes", text: "\"/srv/a b\" \"10.0.0.1\"(rw)\n", want: []line{{"/srv/a b 10.0.0.1", "rw", 1}}},
 		{name: "newline in quotes", text: "\"/srv/a\nb\" 10.0.0.1(rw)\n/srv/c 10.0.0.2(rw)", want: []line{{"/srv/a\nb 10.0.0.1", "rw", 2}, {"/srv/c 10.0.0.2", "rw", 3}}},

@@ -40,6 +40,8 @@ func contentLines(text []byte) int {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("# project 1 \"x\"\n/srv/a\\040b 10.0.0.1(rw)\n/srv *(ro)\nnonsense"))
 	f.Add([]byte("# sha256 00 of all lines below\n#\n# public \"\\x00\"\n/ ::1(a)\n"))
+	f.Add([]byte("# project 1 \"x\" in domain default\n/srv/a 10.0.0.1(rw) # 1-a\n/srv/a 10.0.0.2(rw) # 1-a 2-b\n/srv/a 10.0.0.3(rw) # 1 2 3\n"))
+	f.Add([]byte("# project \"x\" in domain \"a b\"\n/srv/a 10.0.0.1(rw) #\n"))
 	f.Add([]byte("/srv/a 10.0.0.1(rw)\n/srv/a 10.0.0.1(ro)\n/srv/b 2001:DB8::1(rw)\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		parsed := Parse(text)
@@ -70,14 +72,20 @@ func FuzzParse(f *testing.F) {
 // FuzzMarshal: a grant is refused, or is one line that exportfs and this program
 // read as that grant.
 func FuzzMarshal(f *testing.F) {
-	f.Add("/srv/a b", "10.0.0.1", "rw", "", "id", "name")
-	f.Add("/srv/a\n/etc", "*", "rw", "scratch", "", "")
-	f.Add("/srv", "::ffff:10.0.0.1", "rw,sec=sys", "", "", "\x1b[2J\n/etc *(rw)")
-	f.Add("/srv/\\040", "@x\\012/etc\\011*", "rw", "a\nb", "", "")
-	f.Fuzz(func(t *testing.T, path, client, options, public, id, name string) {
-		g := exports.Grant{Path: path, Client: exports.ParseClient(client), Options: options, Owner: exports.Owner{Public: public}}
+	f.Add("/srv/a b", "10.0.0.1", "rw", "", "id", "name", "default", "1-a", "2-b")
+	f.Add("/srv/a\n/etc", "*", "rw", "scratch", "", "", "", "", "")
+	f.Add("/srv", "::ffff:10.0.0.1", "rw,sec=sys", "", "", "\x1b[2J\n/etc *(rw)", "a b", "1\n/etc *(rw)", "")
+	f.Add("/srv/\\040", "@x\\012/etc\\011*", "rw", "a\nb", "", "", "", "", "2")
+	f.Fuzz(func(t *testing.T, path, client, options, public, id, name, domain, instance, port string) {
+		g := exports.Grant{
+			Path: path, Client: exports.ParseClient(client), Options: options, Owner: exports.Owner{Public: public},
+			Instance: exports.InstanceRef{ID: instance}, Port: port,
+		}
 		if public == "" {
 			g.Owner = exports.Owner{ID: id, Name: name}
+			if id != "" || name != "" {
+				g.Owner.Domain = domain
+			}
 		}
 		text, err := Marshal(exports.NewSet([]exports.Grant{g}))
 		if err != nil {
@@ -121,7 +129,10 @@ func FuzzConfigured(f *testing.F) {
 		}
 		for _, p := range config.Projects {
 			for _, m := range p.Mounts {
-				grants = append(grants, exports.Grant{Path: m.Path, Client: longest, Options: p.Options, Owner: exports.Owner{ID: "id", Name: p.Key}})
+				grants = append(grants, exports.Grant{
+					Path: m.Path, Client: longest, Options: p.Options, Owner: exports.Owner{ID: "id", Name: p.Key, Domain: "default"},
+					Instance: exports.InstanceRef{ID: strings.Repeat("i", maxID)}, Port: strings.Repeat("p", maxID),
+				})
 			}
 		}
 		set := exports.NewSet(grants)

@@ -104,11 +104,7 @@ func parseOwner(line string) (about bool, owner exports.Owner) {
 		}
 	} else if words, ok := strings.CutPrefix(line, projectMark); ok {
 		about = true
-		if first, rest, ok := cutWord(words); ok && rest == "" {
-			owner = exports.Owner{Name: first}
-		} else if name, err := strconv.Unquote(strings.TrimPrefix(rest, " ")); ok && err == nil {
-			owner = exports.Owner{ID: first, Name: name}
-		}
+		owner = parseProject(words)
 	}
 	if !about {
 		return line == unknownMark, exports.Owner{}
@@ -117,6 +113,21 @@ func parseOwner(line string) (about bool, owner exports.Owner) {
 		return true, exports.Owner{}
 	}
 	return true, owner
+}
+
+// parseProject reads ID "NAME" or "NAME", and the domain behind it. What it makes of
+// anything else does not matter.
+func parseProject(words string) exports.Owner {
+	word, rest, _ := cutWord(words)
+	owner := exports.Owner{Name: word}
+	if strings.HasPrefix(rest, ` "`) {
+		owner.ID = word
+		owner.Name, rest, _ = cutWord(rest[1:])
+	}
+	if domain, ok := strings.CutPrefix(rest, domainMark); ok {
+		owner.Domain, _, _ = cutWord(domain)
+	}
+	return owner
 }
 
 // cutWord takes a plain or quoted word from the front of s.
@@ -141,6 +152,10 @@ func parseGrant(line string) (exports.Grant, string) {
 	if !ok {
 		return exports.Grant{}, "no client"
 	}
+	rest, comment, commented := strings.Cut(rest, "#")
+	if commented {
+		rest = strings.TrimRight(rest, " \t")
+	}
 	client, options, ok := strings.Cut(rest, "(")
 	if !ok || !strings.HasSuffix(options, ")") {
 		return exports.Grant{}, "not PATH CLIENT(OPTIONS)"
@@ -150,6 +165,7 @@ func parseGrant(line string) (exports.Grant, string) {
 		Client:  exports.ParseClient(client),
 		Options: strings.TrimSuffix(options, ")"),
 	}
+	g.Instance.ID, g.Port, _ = strings.Cut(strings.TrimPrefix(comment, " "), " ")
 	// There is one way to write a grant, and any other line is not ours.
 	if CheckSafe(g) != nil || GrantLine(g) != line+"\n" {
 		return exports.Grant{}, "not as nfs-exportd writes it"

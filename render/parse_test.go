@@ -13,6 +13,7 @@ import (
 func TestParse(t *testing.T) {
 	t.Parallel()
 	public := exports.Owner{Public: "scratch"}
+	inDomain := exports.Owner{ID: "0123456789abcdef", Name: "tools", Domain: "d"}
 	tests := []struct {
 		name   string
 		text   string
@@ -44,6 +45,53 @@ func TestParse(t *testing.T) {
 				rendertest.Grant(t, "/srv/a 10.0.0.7(rw)", exports.Owner{}),
 			},
 			edited: true,
+		},
+		{
+			name:   "ids",
+			edited: true,
+			text: "# project 0123456789abcdef \"tools\" in domain d\n" +
+				"/srv/a 10.0.0.1(rw) # 1111-a\n" +
+				"/srv/a 10.0.0.2(rw) # 1111-a P2\n" +
+				"/srv/a 10.0.0.3(rw)\n" +
+				"/srv/a 10.0.0.4(rw) #\n" +
+				"/srv/a 10.0.0.5(rw) # \n" +
+				"/srv/a 10.0.0.6(rw) # a \n" +
+				"/srv/a 10.0.0.7(rw) # a b c\n" +
+				"/srv/a 10.0.0.8(rw) #a\n" +
+				"/srv/a 10.0.0.9(rw)# a\n" +
+				"/srv/a 10.0.0.10(rw)\t# a\n" +
+				"/srv/a 10.0.0.11(rw)  # a\n" +
+				"/srv/a 10.0.0.12(rw) #  a\n" +
+				"/srv/a 10.0.0.13(rw) # a_b\n" +
+				"/srv/a 10.0.0.14(rw) # a b_c\n" +
+				"/srv/a 10.0.0.15(rw) # a # b\n" +
+				"/srv/a 10.0.0.16(rw) # a\r\n" +
+				"/srv/a 10.0.0.17(rw) # instance of tools\n" +
+				"/srv/a # a\n" +
+				"/srv/a 10.0.0.18(rw) # a",
+			grants: []exports.Grant{
+				rendertest.Grant(t, "/srv/a 10.0.0.1(rw) # 1111-a", inDomain),
+				rendertest.Grant(t, "/srv/a 10.0.0.2(rw) # 1111-a P2", inDomain),
+				rendertest.Grant(t, "/srv/a 10.0.0.3(rw)", inDomain),
+			},
+			unread: []Line{
+				{5, "/srv/a 10.0.0.4(rw) #", "not as nfs-exportd writes it"},
+				{6, "/srv/a 10.0.0.5(rw) # ", "not as nfs-exportd writes it"},
+				{7, "/srv/a 10.0.0.6(rw) # a ", "not as nfs-exportd writes it"},
+				{8, "/srv/a 10.0.0.7(rw) # a b c", "not as nfs-exportd writes it"},
+				{9, "/srv/a 10.0.0.8(rw) #a", "not as nfs-exportd writes it"},
+				{10, "/srv/a 10.0.0.9(rw)# a", "not as nfs-exportd writes it"},
+				{11, "/srv/a 10.0.0.10(rw)\t# a", "not as nfs-exportd writes it"},
+				{12, "/srv/a 10.0.0.11(rw)  # a", "not as nfs-exportd writes it"},
+				{13, "/srv/a 10.0.0.12(rw) #  a", "not as nfs-exportd writes it"},
+				{14, "/srv/a 10.0.0.13(rw) # a_b", "not as nfs-exportd writes it"},
+				{15, "/srv/a 10.0.0.14(rw) # a b_c", "not as nfs-exportd writes it"},
+				{16, "/srv/a 10.0.0.15(rw) # a # b", "not as nfs-exportd writes it"},
+				{17, "/srv/a 10.0.0.16(rw) # a\r", "not as nfs-exportd writes it"},
+				{18, "/srv/a 10.0.0.17(rw) # instance of tools", "not as nfs-exportd writes it"},
+				{19, "/srv/a # a", "not PATH CLIENT(OPTIONS)"},
+				{20, "/srv/a 10.0.0.18(rw) # a", "the file ends in the middle of a line"},
+			},
 		},
 		{
 			name:   "lines of other kinds",
@@ -103,7 +151,7 @@ func TestParse(t *testing.T) {
 // Whatever is done to the file by hand, it shows.
 func TestParseEdited(t *testing.T) {
 	t.Parallel()
-	text := marshal(t, rendertest.Set(t, "/srv/a 10.0.0.1(rw)", "/srv/a 10.0.0.2(rw)", "/srv/b 10.0.0.1(rw)"))
+	text := marshal(t, rendertest.Set(t, "/srv/a 10.0.0.1(rw) # 1-a", "/srv/a 10.0.0.2(rw) # 1-a 2", "/srv/b 10.0.0.1(rw)"))
 	if Parse(text).Edited {
 		t.Fatal("our own text counts as edited")
 	}

@@ -23,6 +23,7 @@ const (
 # Exports for projects of the cloud, see exports(5). nfs-exportd writes this
 # file: do not edit it, the next run would undo that. See nfs-exportd(8).
 # A comment names the project or public entry that the lines below it are of.
+# The ids behind a line are those of its instance and, if known, of its port.
 
 `
 )
@@ -30,6 +31,7 @@ const (
 const (
 	publicMark  = "# public "
 	projectMark = "# project "
+	domainMark  = " in domain "
 	unknownMark = "# unknown"
 )
 
@@ -40,11 +42,14 @@ const (
 	maxToken = 511
 )
 
+// maxID is how long an id behind a line can be.
+const maxID = 64
+
 // UnsafeError is a grant that must not be written, because exportfs could read
 // its line as something else. Package exports lets no such grant pass, so this
 // is a bug of the program.
 type UnsafeError struct {
-	Field  string // "path", "client" or "options"
+	Field  string // "path", "client", "options", "instance" or "port"
 	Value  string // may be hostile, Error quotes it
 	Reason string
 }
@@ -56,7 +61,7 @@ func (e *UnsafeError) Error() string {
 }
 
 // lineSize is how many bytes a line has, about.
-const lineSize = 100
+const lineSize = 140
 
 // Marshal returns the exports file of a set: ASCII, and always the same for the
 // same set. It returns an *UnsafeError for a grant that exportfs could misread.
@@ -86,17 +91,28 @@ func digestLine(body []byte) string {
 // ownerComment returns the comment above the lines of an owner. It quotes names,
 // which tenants choose: the one byte that ends a comment is the newline.
 func ownerComment(o exports.Owner) string {
+	var comment string
 	switch {
 	case o.Public != "":
 		return publicMark + strconv.QuoteToASCII(o.Public)
-	case o.ID != "" && plainID(o.ID):
-		return projectMark + o.ID + " " + strconv.QuoteToASCII(o.Name)
 	case o.ID != "":
-		return projectMark + strconv.QuoteToASCII(o.ID) + " " + strconv.QuoteToASCII(o.Name)
+		comment = projectMark + plainOrQuoted(o.ID) + " " + strconv.QuoteToASCII(o.Name)
 	case o.Name != "":
-		return projectMark + strconv.QuoteToASCII(o.Name)
+		comment = projectMark + strconv.QuoteToASCII(o.Name)
+	default:
+		return unknownMark
 	}
-	return unknownMark
+	if o.Domain != "" {
+		comment += domainMark + plainOrQuoted(o.Domain)
+	}
+	return comment
+}
+
+func plainOrQuoted(id string) string {
+	if plainID(id) {
+		return id
+	}
+	return strconv.QuoteToASCII(id)
 }
 
 func plainID(id string) bool {
@@ -115,7 +131,14 @@ func GrantLine(g exports.Grant) string { return string(appendLine(nil, g)) }
 func appendLine(to []byte, g exports.Grant) []byte {
 	to = append(append(to, pathEscaper.Replace(g.Path)...), ' ')
 	to = append(append(to, g.Client.String()...), '(')
-	return append(append(to, g.Options...), ")\n"...)
+	to = append(append(to, g.Options...), ')')
+	if g.Instance.ID != "" {
+		to = append(append(to, " # "...), g.Instance.ID...)
+	}
+	if g.Port != "" {
+		to = append(append(to, ' '), g.Port...)
+	}
+	return append(to, '\n')
 }
 
 var (
@@ -142,6 +165,20 @@ func CheckSafe(g exports.Grant) error {
 	}
 	if len(g.Client.String())+len("()")+len(g.Options) > maxToken {
 		return &UnsafeError{"options", g.Options, fmt.Sprintf("with the client it is longer than %d bytes", maxToken)}
+	}
+	return checkIDs(g)
+}
+
+// checkIDs returns an *UnsafeError for ids that cannot stand behind a line.
+func checkIDs(g exports.Grant) error {
+	if reason := unsafeID(g.Instance.ID); reason != "" {
+		return &UnsafeError{"instance", g.Instance.ID, reason}
+	}
+	if reason := unsafeID(g.Port); reason != "" {
+		return &UnsafeError{"port", g.Port, reason}
+	}
+	if g.Port != "" && g.Instance.ID == "" {
+		return &UnsafeError{"port", g.Port, "there is no instance"}
 	}
 	return nil
 }
@@ -183,6 +220,19 @@ func unsafeOptions(options string) string {
 		return "an option is empty"
 	}
 	return unsafeBytes(options, `"'\()#`, "")
+}
+
+// unsafeID says why an id is not at most maxID letters, digits and dashes.
+func unsafeID(id string) string {
+	if len(id) > maxID {
+		return fmt.Sprintf("it is longer than %d bytes", maxID)
+	}
+	for i := range len(id) {
+		if c := id[i]; (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '-' {
+			return fmt.Sprintf("it has the byte 0x%02x", c)
+		}
+	}
+	return ""
 }
 
 // unsafeBytes says which byte of s is not printable ASCII or one of bad; blanks

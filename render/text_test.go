@@ -19,6 +19,7 @@ func TestMarshal(t *testing.T) {
 	public := exports.Owner{Public: "scratch"}
 	hostile := exports.Owner{ID: "b\n", Name: "x\n/etc *(rw)\x1b]0;\x00\"#\u202e"}
 	old := exports.Owner{Name: "dumps"}
+	inDomain := exports.Owner{ID: "0123456789abcdef", Name: "tools", Domain: "default"}
 	text := marshal(t, exports.NewSet([]exports.Grant{
 		rendertest.Grant(t, "/srv/scratch *(rw,sec=sys)", public),
 		rendertest.Grant(t, "/srv/scratch 10.0.0.10(rw)", rendertest.Tools()),
@@ -26,12 +27,16 @@ func TestMarshal(t *testing.T) {
 		rendertest.Grant(t, "/srv/scratch 2001:DB8:0:0::5(rw)", hostile),
 		rendertest.Grant(t, "/srv/a b#c 10.0.0.9(rw)", old),
 		rendertest.Grant(t, "/srv 10.0.0.9(ro)", exports.Owner{}),
+		rendertest.Grant(t, "/srv/tools 10.0.0.9(rw)", inDomain),
+		rendertest.Grant(t, "/srv/tools 10.0.0.10(rw) # 11111111-2222-4333-8444-555555555555", inDomain),
+		rendertest.Grant(t, "/srv/tools 10.0.0.11(rw) # 11111111-2222-4333-8444-555555555555 p-1", inDomain),
 	}))
-	want := `# sha256 7f7b96066fe828f2cba29298f82ef7fb181be1a7efe2c8b56ed0306072844c7a of all lines below
+	want := `# sha256 b06fe1225c437dfc8911c0a3aa5a699c80134b6f40bd305accfc32bdb9edd136 of all lines below
 #
 # Exports for projects of the cloud, see exports(5). nfs-exportd writes this
 # file: do not edit it, the next run would undo that. See nfs-exportd(8).
 # A comment names the project or public entry that the lines below it are of.
+# The ids behind a line are those of its instance and, if known, of its port.
 
 # unknown
 /srv 10.0.0.9(ro)
@@ -44,6 +49,10 @@ func TestMarshal(t *testing.T) {
 /srv/scratch 2001:db8::5(rw)
 # public "scratch"
 /srv/scratch *(rw,sec=sys)
+# project 0123456789abcdef "tools" in domain default
+/srv/tools 10.0.0.9(rw)
+/srv/tools 10.0.0.10(rw) # 11111111-2222-4333-8444-555555555555
+/srv/tools 10.0.0.11(rw) # 11111111-2222-4333-8444-555555555555 p-1
 `
 	if diff := cmp.Diff(want, string(text)); diff != "" {
 		t.Error(diff)
@@ -57,6 +66,11 @@ func TestMarshalUnsafe(t *testing.T) {
 	literal := func(l string) exports.Grant { g := good; g.Client = exports.Client{Literal: l}; return g }
 	addr := func(a netip.Addr) exports.Grant { g := good; g.Client = exports.Client{Addr: a}; return g }
 	options := func(o string) exports.Grant { g := good; g.Options = o; return g }
+	ids := func(instance, port string) exports.Grant {
+		g := good
+		g.Instance.ID, g.Port = instance, port
+		return g
+	}
 	tests := []struct {
 		grant exports.Grant
 		field string
@@ -103,6 +117,22 @@ func TestMarshalUnsafe(t *testing.T) {
 		{options("rw#"), "options"},
 		{options(strings.Repeat("rw,", 170) + "rw"), "options"},
 		{options(strings.Repeat("a", 512-len("10.0.0.1()"))), "options"},
+		{ids("a b", ""), "instance"},
+		{ids("a\n/etc *(rw)", ""), "instance"},
+		{ids("a_", ""), "instance"},
+		{ids("a/", ""), "instance"},
+		{ids("a:", ""), "instance"},
+		{ids("a@", ""), "instance"},
+		{ids("a[", ""), "instance"},
+		{ids("a`", ""), "instance"},
+		{ids("a{", ""), "instance"},
+		{ids("\u00e4", ""), "instance"},
+		{ids(strings.Repeat("a", 65), ""), "instance"},
+		{ids("a", " "), "port"},
+		{ids("a", "b c"), "port"},
+		{ids("a", "b\\"), "port"},
+		{ids("a", strings.Repeat("b", 65)), "port"},
+		{ids("", "b"), "port"},
 	}
 	for _, test := range tests {
 		text, err := Marshal(exports.NewSet([]exports.Grant{test.grant}))
@@ -117,6 +147,7 @@ func TestMarshalUnsafe(t *testing.T) {
 	}
 	for _, g := range []exports.Grant{
 		path("/"), path("/" + strings.Repeat("a", 1023)),
+		ids("azAZ09-", ""), ids("-", "azAZ09-"), ids(strings.Repeat("a", 64), strings.Repeat("b", 64)),
 		literal("*"), literal("10.0.0.0/24"), literal("@group"), literal("*.example.org"), literal("host"),
 		options(strings.Repeat("rw,", 165) + "ro"), options(strings.Repeat("a", 511-len("10.0.0.1()"))),
 	} {
@@ -145,6 +176,30 @@ func TestOwnerComment(t *testing.T) {
 		}
 		if about, got := parseOwner(want); !about || got != owner {
 			t.Errorf("%s: %t, %+v", want, about, got)
+		}
+	}
+	for want, owner := range map[string]exports.Owner{
+		`# project i "n" in domain default`:                  {ID: "i", Name: "n", Domain: "default"},
+		`# project i "n in domain x" in domain "a b"`:        {ID: "i", Name: "n in domain x", Domain: "a b"},
+		`# project "i\"" "" in domain "in domain"`:           {ID: `i"`, Domain: "in domain"},
+		`# project "n" in domain default`:                    {Name: "n", Domain: "default"},
+		`# project in "in" in domain in`:                     {ID: "in", Name: "in", Domain: "in"},
+		`# project i "n" in domain "\n/etc *(rw)\u202e\xff"`: {ID: "i", Name: "n", Domain: "\n/etc *(rw)\u202e\xff"},
+	} {
+		if got := ownerComment(owner); got != want {
+			t.Errorf("%+v: %s, want %s", owner, got, want)
+		}
+		if about, got := parseOwner(want); !about || got != owner {
+			t.Errorf("%s: %t, %+v", want, about, got)
+		}
+	}
+	for _, comment := range []string{
+		`# project i "n" in domain`, `# project i "n" in domain `, `# project i "n" in domain a b`, `# project i "n" in domain "a"`,
+		`# project i "n" in domain a in domain b`, `# project i in domain a`, `# project i "n"  in domain a`, `# project i "n" "a"`,
+		`# project i "n`, `# project "i`, `# project `, `# project "" "n"`, `# project "" in domain a`, `# public "n" in domain a`,
+	} {
+		if about, got := parseOwner(comment); !about || got != (exports.Owner{}) {
+			t.Errorf("%s: %t, %+v", comment, about, got)
 		}
 	}
 }

@@ -115,8 +115,9 @@ func table(dir string) string {
 			panic(err)
 		}
 		for line := range strings.Lines(string(text)) {
+			line, _, _ = strings.Cut(line, "#")
 			words := strings.Fields(line)
-			if len(words) == 0 || words[0][0] == '#' {
+			if len(words) == 0 {
 				continue
 			}
 			options := ""

@@ -73,7 +73,7 @@ const (
 // A stand-in for exportfs: "honest" does what exportfs does, in the directory $d.
 const exportfsFunctions = `
 honest() {
-	sed -n '/^[^#]/{s/ /\t/;s/)$/,secure_locks,acl,no_pnfs,anonuid=65534,anongid=65534)/;p}' $d/exports.d/*.exports >$d/etab.new
+	sed -n '/^[^#]/{s/ *#.*//;s/ /\t/;s/)$/,secure_locks,acl,no_pnfs,anonuid=65534,anongid=65534)/;p}' $d/exports.d/*.exports >$d/etab.new
 	mv $d/etab.new $d/etab
 }
 `

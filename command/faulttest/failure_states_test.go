@@ -54,6 +54,9 @@ func newDocument() *document {
 // see takes in how a run with a fault ended.
 func (d *document) see(c conversation, fault keystonetest.NamedFault, kind keystonetest.Kind, got commandtest.Ran) {
 	d.cells++
+	if kind == keystonetest.OneInstance && slices.ContainsFunc(keystonetest.Kinds(), func(k keystonetest.Kind) bool { return k != kind && fault.Applies(k) }) {
+		return // the introduction says it once for all
+	}
 	var statuses []string
 	for _, status := range expected(c, fault, kind) {
 		statuses = append(statuses, fmt.Sprint(status))
@@ -123,6 +126,10 @@ Requests are sent again up to three times after a broken connection, 429, 502, 5
 and 504, so that of these only what lasts ends a run. A token that is refused is
 replaced once.
 
+Only a request for one instance, by its id, ends no run. Whatever is wrong with the
+answer, the places of that instance are frozen as unproved, and all else is applied
+(79). Such a request is sent again once.
+
 The whole message has, before what is here, what was being done, and after it the
 method, the URL, the HTTP status, the request id, and the user and source of the
 credentials.
@@ -149,6 +156,9 @@ func (d *document) text() []byte {
 			message, advice := seen[statuses].example()
 			if strings.HasPrefix(statuses, "0") || strings.HasSuffix(statuses, "or 0") {
 				message, advice = "none", "nothing"
+			}
+			if statuses == "79" {
+				message, advice = "none: a warning names the places, which are frozen as unproved", "what the warning says"
 			}
 			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", cell(shows), statuses+seen[statuses].where(seen), cell(message), cell(advice))
 		}
@@ -194,6 +204,7 @@ func (s *seenFault) where(seen map[string]*seenFault) string {
 		keystonetest.LogIn: "log-in", keystonetest.ReLogIn: "another log-in", keystonetest.Rescope: "token for a project",
 		keystonetest.Regions: "regions", keystonetest.Projects: "all projects", keystonetest.OneProject: "one project",
 		keystonetest.AuthProjects: "projects of the user", keystonetest.CellProbe: "cells", keystonetest.Instances: "instances",
+		keystonetest.OneInstance: "one instance",
 	}
 	var list []string
 	for _, kind := range keystonetest.Kinds() {

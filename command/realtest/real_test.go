@@ -462,6 +462,10 @@ func (b *realBed) checkApplied(t *testing.T) {
 		if strings.HasPrefix(line, "#") || line == "" {
 			continue
 		}
+		line, id, _ := strings.Cut(line, " # ")
+		if (id == "") != (line == realPublic) {
+			t.Errorf("%q has the id %q behind it", line, id)
+		}
 		path, client, _ := strings.Cut(line, " ")
 		address, options, _ := strings.Cut(client, "(")
 		if want := realOptions + ")"; options != want && line != realPublic {

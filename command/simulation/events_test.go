@@ -1,15 +1,10 @@
 package simulation
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strings"
-	"syscall"
-	"time"
 
 	"nfs-exportd/keystone/keystonetest"
 )
@@ -27,7 +22,7 @@ func (l *life) createProject() {
 	if len(names) < 2 {
 		return
 	}
-	id := l.id("p-")
+	id := l.projectID()
 	l.do(putProject(id, simProject{name: pick(l, names...)}))
 	if l.admin && l.chance(50) || !l.admin && l.chance(85) {
 		l.do(setRole(id, true))
@@ -49,7 +44,7 @@ func (l *life) deleteProject() {
 	name := l.truth.projects[id].name
 	l.do(removeProject(id))
 	if l.chance(40) {
-		again := l.id("p-")
+		again := l.projectID()
 		l.do(putProject(again, simProject{name: name}))
 		l.do(setRole(again, true))
 	}
@@ -89,6 +84,7 @@ func (l *life) removeRegion() {
 	l.cloud.RemoveRegion("RegionTwo")
 	delete(l.truth.regions, "RegionTwo")
 	maps.DeleteFunc(l.truth.instances, func(_ string, i simInstance) bool { return i.region == "RegionTwo" })
+	l.truth.unknown = false
 	maps.DeleteFunc(l.truth.down, func(cell string, _ bool) bool { return strings.HasPrefix(cell, "RegionTwo/") })
 }
 
@@ -142,7 +138,7 @@ func (l *life) address() simAddress {
 			a.ip = fmt.Sprintf("2001:db8:1::%x", 1+l.rng.IntN(20))
 		}
 		if l.chance(1) && l.chance(30) {
-			a.ip = pick(l, "192.0.2.10", "169.254.1.1", "2001:db8::10", "224.0.0.1")
+			a.ip = pick(l, strings.Fields(odd)...)
 		}
 		if taken || !used[a.ip] {
 			return a
@@ -198,276 +194,22 @@ func (l *life) changeInstance() {
 	}
 	i := l.truth.instances[id]
 	i.lost = false
-	switch l.rng.IntN(3) {
+	i.empty = ""
+	switch l.rng.IntN(4) {
 	case 0:
 		i.addresses = []simAddress{l.address()}
 	case 1:
-		i.status = pick(l, "ACTIVE", "ACTIVE", "SHUTOFF", "ERROR")
+		i.status = pick(l, "ACTIVE", "ACTIVE", "SHUTOFF", "ERROR", "SOFT_DELETED")
+	case 2:
+		if l.chance(30) {
+			i.empty = "void"
+		}
 	default:
 		i.addresses = append(slices.Clip(i.addresses), l.address())
 		i.addresses = i.addresses[max(0, len(i.addresses)-2):]
 	}
 	i.lost = i.status == "ACTIVE" && l.chance(15)
 	l.do(putInstance(id, i))
-}
-
-// The configuration
-
-func (l *life) options() string {
-	return pick(l, "rw,sync,no_subtree_check", "rw,sync,no_subtree_check", "ro,async,no_subtree_check,root_squash")
-}
-
-func (l *life) mount() simMount {
-	return simMount{
-		host: pick(l, servedAs, servedAs, "nfs-b.example.org", "nfs-b.example.org", "nfs-c.example.org", "nfs-d.example.org"),
-		path: pick(l, "/nfs/home", "/nfs/scratch", "/nfs/maps", "/nfs/data"),
-	}
-}
-
-// withMount adds a mount unless the project has its path already.
-func (l *life) withMount(e simEntry) simEntry {
-	m := l.mount()
-	for _, other := range e.mounts {
-		if other.path == m.path {
-			return e
-		}
-	}
-	e.mounts = maps.Clone(e.mounts)
-	e.mounts[l.id("m")] = m
-	return e
-}
-
-func (l *life) configureProject() {
-	id, ok := pickKey(l, l.truth.projects, func(id string, p simProject) bool {
-		_, byID := l.truth.config.private[id]
-		_, byName := l.truth.config.private[p.name]
-		return id != simHome && !byID && !byName
-	})
-	if !ok {
-		return
-	}
-	key := pick(l, id, l.truth.projects[id].name, l.truth.projects[id].name)
-	if l.chance(2) {
-		key = "not-there-yet"
-	}
-	entry := simEntry{mounts: map[string]simMount{}, options: l.options()}
-	for range 1 + l.rng.IntN(3) {
-		entry = l.withMount(entry)
-	}
-	l.truth.config.private[key] = entry
-}
-
-func (l *life) configurePublic() {
-	p := simPublic{
-		path: pick(l, "/nfs/public", "/nfs/scratch"), client: pick(l, "*", "10.9.0.0/16", "10.8.0.1", "10.0.0.5"), options: l.options(),
-	}
-	for _, other := range l.truth.config.public {
-		if other.path == p.path && other.client == p.client {
-			return
-		}
-	}
-	l.truth.config.public[l.id("public-")] = p
-}
-
-// configure is what operators do to the configuration.
-func (l *life) configure() {
-	c := &l.truth.config
-	key, hasKey := pickKey(l, c.private, nil)
-	public, hasPublic := pickKey(l, c.public, nil)
-	switch n := l.rng.IntN(11); {
-	case n < 3:
-		l.configureProject()
-	case n == 3 && hasKey && len(c.private) > 1:
-		delete(c.private, key)
-	case n == 4 && hasKey:
-		c.private[key] = l.withMount(c.private[key])
-	case n == 5 && hasKey && len(c.private[key].mounts) > 1:
-		entry := c.private[key]
-		entry.mounts = maps.Clone(entry.mounts)
-		name, _ := pickKey(l, entry.mounts, nil)
-		delete(entry.mounts, name)
-		c.private[key] = entry
-	case n == 6:
-		l.configurePublic()
-	case n == 7 && hasPublic:
-		delete(c.public, public)
-	case n == 8 && hasKey:
-		entry := c.private[key]
-		entry.options = l.options()
-		c.private[key] = entry
-	case n == 9:
-		c.removed, c.percent = l.rng.IntN(6), l.rng.IntN(30)
-	case n == 10 && l.chance(30):
-		c.networks = pick(l, nil, []string{"lan"}, []string{"lan", "dmz"})
-	}
-}
-
-func (l *life) hold() {
-	c := &l.truth.config
-	c.hold, c.until = pick(l, "true", "'new switches'"), time.Time{}
-	if l.chance(60) {
-		c.until = l.now.Add(time.Duration(1+l.rng.IntN(4)) * simInterval)
-		c.hold = fmt.Sprintf("{reason: new switches, until: '%s'}", c.until.Format(time.RFC3339))
-	}
-}
-
-// standBy gives the server a configuration by which all is another's.
-func (l *life) standBy() {
-	key, ok := pickKey(l, l.truth.config.private, nil)
-	if l.aside != nil || !ok {
-		return
-	}
-	aside := l.truth.config
-	l.aside = &aside
-	l.truth.hosts["nfs-d.example.org"] = "elsewhere"
-	l.truth.config.public = map[string]simPublic{}
-	l.truth.config.private = map[string]simEntry{key: {
-		mounts: map[string]simMount{"moved": {"nfs-d.example.org", "/nfs/home"}}, options: l.options(),
-	}}
-}
-
-// takeOver ends that.
-func (l *life) takeOver() {
-	if l.aside != nil {
-		l.truth.config, l.aside = *l.aside, nil
-	}
-}
-
-func (l *life) breakConfig() {
-	l.truth.config.broken = pick(l, "private: {}", "surprise: true", "safety: [", "\tx: 1")
-	if l.truth.config.broken == "private: {}" && len(l.truth.config.private) == 0 {
-		l.truth.config.broken = "surprise: true"
-	}
-}
-
-func (l *life) changeHost() {
-	host := pick(l, "nfs-b.example.org", "nfs-c.example.org", "nfs-d.example.org")
-	l.truth.hosts[host], _ = pickKey(l, resolutions, nil)
-}
-
-// The server
-
-// editExports changes the exports file by hand.
-func (l *life) editExports() {
-	if l.disk != "" {
-		return
-	}
-	text, there := l.handEdit()
-	if !there {
-		l.must(os.RemoveAll(l.ours()))
-		return
-	}
-	l.write("exports.d/nfs-exportd.exports", text)
-}
-
-// handEdit is what somebody's hand makes of the exports file, and whether there
-// is one then.
-func (l *life) handEdit() (string, bool) {
-	old := lookAt(l.ours()).text
-	lines := slices.Collect(strings.Lines(old))
-	var grants []int
-	for n, line := range lines {
-		if strings.HasPrefix(line, "/") {
-			grants = append(grants, n)
-		}
-	}
-	switch n := l.rng.IntN(7); {
-	case n == 0:
-		return old + "# looks good to me\n", true
-	case n == 1 && len(grants) > 0:
-		at := pick(l, grants...)
-		return strings.Join(slices.Delete(lines, at, at+1), ""), true
-	case n == 2:
-		return old + fmt.Sprintf("/nfs/home 10.0.3.%d(rw,sync,no_subtree_check)\n", 1+l.rng.IntN(200)), true
-	case n == 3 && len(old) > 20:
-		return old[:len(old)-1-l.rng.IntN(15)], true
-	case n == 4 && len(l.backups) > 0:
-		return pick(l, l.backups...), true
-	case n == 5:
-		return "# unknown\n/nfs/mine *(rw)\n/nfs/mine", true
-	}
-	return "", false
-}
-
-// spoilTable has something else than this program change the active table.
-func (l *life) spoilTable() {
-	if l.disk != "" {
-		return
-	}
-	old := lookAt(l.path("etab")).text
-	switch l.rng.IntN(4) {
-	case 0:
-		l.write("etab", "") // as after a boot
-	case 1:
-		l.write("etab", old[:len(old)/2])
-	case 2:
-		l.write("etab", old+"/nfs/home\t10.0.4.4(rw,sync,no_subtree_check)\n")
-	default:
-		l.must(os.RemoveAll(l.path("etab")))
-	}
-}
-
-func (l *life) breakExportfs() {
-	l.exportfs = pick(l, "nothing", "fails", "truncates", "complains", "nothing once", "truncates once", "fails once", "missing")
-	if l.exportfs != "missing" {
-		l.write("exportfs.mode", l.exportfs)
-	}
-}
-
-func (l *life) mendExportfs() {
-	l.exportfs = ""
-	l.must(os.RemoveAll(l.path("exportfs.mode")))
-}
-
-const (
-	lockFile = "exports.d/.nfs-exportd.exports.lock"
-	savedAs  = "saved"
-)
-
-// brokenFile is the name that something else than a file has, by what is wrong
-// with the disk.
-var brokenFile = map[string]string{
-	"exports-directory": "exports.d/nfs-exportd.exports", "exports-fifo": "exports.d/nfs-exportd.exports",
-	"exports-symlink": "exports.d/nfs-exportd.exports", "lock-directory": lockFile, "etab-directory": "etab",
-}
-
-func (l *life) breakDisk() {
-	if l.disk != "" {
-		return
-	}
-	l.disk, _ = pickKey(l, brokenFile, nil)
-	if l.chance(20) {
-		l.disk = "no-directory"
-		l.must(os.Rename(l.path("exports.d"), l.path("exports.away")))
-		return
-	}
-	name := brokenFile[l.disk]
-	if err := os.Rename(l.path(name), l.path(savedAs)); !errors.Is(err, fs.ErrNotExist) {
-		l.must(err)
-	}
-	switch l.disk {
-	case "exports-fifo":
-		l.must(syscall.Mkfifo(l.path(name), 0o644))
-	case "exports-symlink":
-		l.must(os.Symlink(l.path(savedAs), l.path(name)))
-	default:
-		l.must(os.Mkdir(l.path(name), 0o755))
-	}
-}
-
-func (l *life) mendDisk() {
-	switch l.disk {
-	case "":
-		return
-	case "no-directory":
-		l.must(os.Rename(l.path("exports.away"), l.path("exports.d")))
-	default:
-		l.must(os.Remove(l.path(brokenFile[l.disk])))
-		if err := os.Rename(l.path(savedAs), l.path(brokenFile[l.disk])); !errors.Is(err, fs.ErrNotExist) {
-			l.must(err)
-		}
-	}
-	l.disk = ""
 }
 
 // happen is what happens between two runs.
@@ -491,6 +233,7 @@ func (l *life) seldom() {
 	pick(l,
 		l.createProject, l.createProject, l.deleteProject, l.deleteProject, l.disableProject, l.disableProject, l.renameProject,
 		l.removeRegion, l.loseNova, l.cellDown, l.cellDown, l.changeRole, l.changeHost, l.changeHost, l.changeHost, l.changeHost,
+		l.leaveOut, l.leaveOut, l.leaveOut, l.hideRegion, l.slip, l.slip, l.slip, l.slip, l.swapNames, l.versionOne, l.versionOne, l.emptyExports,
 		l.hold, l.hold, l.standBy, l.breakConfig, l.editExports, l.editExports, l.spoilTable, l.spoilTable,
 		l.breakExportfs, l.breakExportfs, l.breakExportfs, l.breakDisk,
 		func() { l.wrongSecret = true }, func() { l.unreachable = true })()
@@ -519,6 +262,9 @@ func (l *life) mend() {
 	if l.chance(25) {
 		l.mendCloud()
 	}
+	if l.chance(35) {
+		l.correct()
+	}
 	if l.chance(10) {
 		l.giveRoles()
 	}
@@ -531,6 +277,8 @@ func (l *life) mend() {
 }
 
 func (l *life) mendCloud() {
+	clear(l.truth.leftOut)
+	l.truth.unknown = false
 	for _, cell := range slices.Sorted(maps.Keys(l.truth.down)) {
 		region, name, _ := strings.Cut(cell, "/")
 		l.do(setCell(region, name, false))
@@ -551,6 +299,10 @@ func (l *life) mendInstances() {
 			i.lost = false
 			l.do(putInstance(id, i))
 		}
+		if i.status == "SOFT_DELETED" || i.empty != "" || i.status == "BUILD" {
+			i.status, i.empty = "ACTIVE", ""
+			l.do(putInstance(id, i))
+		}
 		odd := len(i.addresses) == 0
 		for _, a := range i.addresses {
 			holder, held := seen[a.ip]
@@ -563,9 +315,12 @@ func (l *life) mendInstances() {
 	}
 }
 
-func isImpossible(ip string) bool {
-	return slices.Contains([]string{"192.0.2.10", "169.254.1.1", "2001:db8::10", "224.0.0.1"}, ip)
-}
+// odd are addresses that no client of this server can have.
+const odd = "169.254.1.1 224.0.0.1 127.0.0.1 ff02::1 " + simLocal
+
+func isImpossible(ip string) bool { return slices.Contains(strings.Fields(odd), ip) }
+
+func isLocal(ip string) bool { return slices.Contains(strings.Fields(simLocal), ip) }
 
 func (l *life) mendHosts() {
 	for _, host := range slices.Sorted(maps.Keys(l.truth.hosts)) {
@@ -582,6 +337,9 @@ func (l *life) heal() {
 	l.wrongSecret, l.unreachable = false, false
 	l.takeOver()
 	l.truth.config.broken, l.truth.config.hold = "", ""
+	l.correct()
+	// With a limit of 0 nobody asks for instances, and what is not proved then stays for good.
+	l.truth.config.removed = max(1, l.truth.config.removed)
 	l.mendCloud()
 	l.giveRoles()
 	l.mendInstances()
@@ -589,6 +347,13 @@ func (l *life) heal() {
 	l.mendHosts()
 	// What is gone and not known to be gone, people take out.
 	maps.DeleteFunc(l.truth.config.private, func(key string, _ simEntry) bool { return l.truth.meaning(key) == "" })
+	keys := map[string]bool{}
+	maps.DeleteFunc(l.truth.config.private, func(key string, _ simEntry) bool {
+		id := l.truth.meaning(key)
+		twice := keys[id] || key != id && l.truth.config.private[id].mounts != nil
+		keys[id] = true
+		return twice
+	})
 	for len(l.truth.config.public) == 0 {
 		l.configurePublic()
 	}

@@ -1,6 +1,8 @@
 package simulation
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"maps"
 	"math/rand/v2"
@@ -38,7 +40,11 @@ type life struct {
 	now    time.Time
 	truth  truth
 
+	hostile   string // the id of a project that does what it can against the others
+	hostility int    // how often, in a hundred steps
+
 	aside       *simConfig // the configuration while the server stands by
+	unslipped   *simConfig // the configuration before a slip
 	disk        string     // what is wrong with it
 	exportfs    string     // the mode of the stand-in, or "missing"
 	wrongSecret bool
@@ -58,7 +64,7 @@ func newLife(t *testing.T, seed uint64, stats *simStats) *life {
 		now:   time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC),
 		wrote: map[string]bool{}, stats: stats,
 		truth: truth{
-			projects: map[string]simProject{}, instances: map[string]simInstance{}, regions: map[string]bool{"RegionOne": true},
+			projects: map[string]simProject{}, instances: map[string]simInstance{}, leftOut: map[string]bool{}, regions: map[string]bool{"RegionOne": true},
 			down: map[string]bool{}, roles: map[string]bool{},
 			hosts: map[string]string{"nfs-b.example.org": "here", "nfs-c.example.org": "here-v6", "nfs-d.example.org": "elsewhere"},
 			config: simConfig{
@@ -101,6 +107,8 @@ func newLife(t *testing.T, seed uint64, stats *simStats) *life {
 		l.configureProject()
 	}
 	l.configurePublic()
+	l.hostile, _ = l.aProject()
+	l.hostility = pick(l, 0, 0, 10, 30)
 	return l
 }
 
@@ -143,6 +151,12 @@ func pickKey[T any](l *life, from map[string]T, fits func(string, T) bool) (stri
 func (l *life) do(c simChange) {
 	c.truth(&l.truth)
 	c.cloud(l.cloud.Cloud)
+}
+
+// projectID is a new id in Keystone's form, which is spelled like no other.
+func (l *life) projectID() string {
+	sum := sha256.Sum256([]byte(l.id("project ")))
+	return hex.EncodeToString(sum[:16])
 }
 
 func (l *life) id(prefix string) string {

@@ -16,7 +16,9 @@ import (
 type truth struct {
 	projects  map[string]simProject  // by id
 	instances map[string]simInstance // by id
+	leftOut   map[string]bool        // instances that some lists lack, by id
 	regions   map[string]bool        // whether the catalog has a Nova for it
+	unknown   bool                   // Keystone does not list RegionTwo, which the catalog has
 	down      map[string]bool        // cells, by REGION/CELL
 	roles     map[string]bool        // the scopes that the user has a role on
 	hosts     map[string]string      // mount hosts: a key of resolutions
@@ -31,33 +33,14 @@ type simProject struct {
 type simInstance struct {
 	project, region, cell, status string
 	addresses                     []simAddress // never changed in place
-	// lost tells that Nova does not show the addresses, although the instance
+	// empty is a network that Nova shows without an address; "" is none.
+	empty string
+	// lost says that Nova does not show the addresses, although the instance
 	// has them: its cache of what Neutron says is lost.
 	lost bool
 }
 
 type simAddress struct{ network, ip string }
-
-// simConfig is what nfs-mounts.yaml says.
-type simConfig struct {
-	public   map[string]simPublic
-	private  map[string]simEntry // by key, which is an id or a name
-	hold     string              // YAML of maintenance
-	until    time.Time           // of hold; zero: for ever
-	networks []string
-	removed  int // safety.max_removed
-	percent  int
-	broken   string // a line that makes it wrong
-}
-
-type simPublic struct{ path, client, options string }
-
-type simEntry struct {
-	mounts  map[string]simMount // never changed in place
-	options string
-}
-
-type simMount struct{ host, path string }
 
 // resolutions are ways in which a name can resolve, in the words of TEST_HOSTS.
 // What is not in here does not exist.
@@ -92,7 +75,7 @@ const simLocal = "127.0.0.1 192.0.2.10 2001:db8::10"
 const simHome = "p-home"
 
 func (t truth) clone() truth {
-	t.projects, t.instances = maps.Clone(t.projects), maps.Clone(t.instances)
+	t.projects, t.instances, t.leftOut = maps.Clone(t.projects), maps.Clone(t.instances), maps.Clone(t.leftOut)
 	t.regions, t.down, t.roles, t.hosts = maps.Clone(t.regions), maps.Clone(t.down), maps.Clone(t.roles), maps.Clone(t.hosts)
 	t.config.public, t.config.private = maps.Clone(t.config.public), maps.Clone(t.config.private)
 	return t
@@ -106,10 +89,13 @@ func (t truth) where(host string) simWhere {
 }
 
 // meaning is the id of the project that a key of the configuration means, ""
-// if there is none.
+// if there is none. A key in the form of an id is never a name.
 func (t truth) meaning(key string) string {
 	if _, ok := t.projects[key]; ok {
 		return key
+	}
+	if isID(key) {
+		return ""
 	}
 	for id, p := range t.projects {
 		if p.name == key {
@@ -118,6 +104,8 @@ func (t truth) meaning(key string) string {
 	}
 	return ""
 }
+
+func isID(key string) bool { return len(key) == 32 && strings.Trim(key, "0123456789abcdef") == "" }
 
 // visible tells whether Keystone shows the user a project.
 func (t truth) visible(id string) bool {
@@ -163,34 +151,77 @@ func (t truth) asks() bool {
 	return false
 }
 
-// clients are the addresses of a project that count, of what Nova shows.
-func (t truth) clients(project string) map[string]bool {
-	clients := map[string]bool{}
-	for _, i := range t.instances {
-		for _, a := range i.addresses {
-			if i.project == project && i.shown() && t.counts(a) && !isImpossible(a.ip) {
-				clients[a.ip] = true
+// view says which instances count as seen: those that are listed for sure, or those
+// that are shown by their ids too.
+type view bool
+
+const (
+	listed view = false
+	byID   view = true
+)
+
+// clients are the addresses of a project that count, each with the instances that have it.
+func (t truth) clients(project string, v view) map[string][]string {
+	clients := map[string][]string{}
+	for id, i := range t.instances {
+		if i.project != project || v == listed && !t.lists(id) {
+			continue
+		}
+		for _, a := range i.seen() {
+			if t.counts(a, i.region) && !isImpossible(a.ip) && !slices.Contains(clients[a.ip], id) {
+				clients[a.ip] = append(clients[a.ip], id)
 			}
 		}
 	}
 	return clients
 }
 
-// shown tells whether Nova shows the addresses of an instance.
-func (i simInstance) shown() bool { return i.status != "BUILD" && !i.lost }
+// seen are the addresses that Nova shows of an instance.
+func (i simInstance) seen() []simAddress {
+	if i.status == "BUILD" || i.lost {
+		return nil
+	}
+	return i.addresses
+}
 
-func (t truth) counts(a simAddress) bool {
-	return len(t.config.networks) == 0 || slices.Contains(t.config.networks, a.network)
+// bare reports whether Nova does not show all addresses of an instance.
+func (i simInstance) bare() bool {
+	return len(i.seen()) == 0 || i.empty != "" && i.status != "BUILD"
+}
+
+func (i simInstance) has(ip string) bool {
+	return slices.ContainsFunc(i.seen(), func(a simAddress) bool { return a.ip == ip })
+}
+
+// lists reports whether each list of Nova has an instance.
+func (t truth) lists(id string) bool {
+	i, ok := t.instances[id]
+	return ok && i.status != "SOFT_DELETED" && !t.leftOut[id] && t.reads(i.region)
+}
+
+// reads reports whether the instances of a region count.
+func (t truth) reads(region string) bool {
+	if len(t.config.regions) > 0 {
+		return slices.Contains(t.config.regions, region)
+	}
+	return !t.unknown || region != "RegionTwo"
+}
+
+func (t truth) counts(a simAddress, region string) bool {
+	return t.reads(region) && (len(t.config.networks) == 0 || slices.Contains(t.config.networks, a.network))
 }
 
 // simPlace is a client on a path.
 type simPlace struct{ path, client string }
 
 // simRight is what allows a client to be on a path: a project, or a public line.
-type simRight struct{ project, public, options string }
+type simRight struct {
+	project, public, options string
+	instances                []string
+}
 
 // rights gives all that the truth allows.
-func (t truth) rights() map[simPlace][]simRight {
+func (t truth) rights(v view) map[simPlace][]simRight {
 	rights := map[simPlace][]simRight{}
 	for name, p := range t.config.public {
 		at := simPlace{p.path, p.client}
@@ -201,84 +232,39 @@ func (t truth) rights() map[simPlace][]simRight {
 		if !t.visible(id) || t.projects[id].disabled {
 			continue
 		}
-		clients := t.clients(id)
+		clients := t.clients(id, v)
 		for _, m := range entry.mounts {
 			if t.where(m.host) != simHere {
 				continue
 			}
-			for client := range clients {
+			for client, instances := range clients {
 				at := simPlace{m.path, client}
 				if slices.ContainsFunc(rights[at], func(r simRight) bool { return r.public != "" }) {
 					continue // what an operator wrote goes first
 				}
-				rights[at] = append(rights[at], simRight{project: id, options: entry.options})
+				rights[at] = append(rights[at], simRight{project: id, options: entry.options, instances: instances})
 			}
 		}
 	}
 	return rights
 }
 
-// outcome is what the exports file would say of all rights.
-func (t truth) outcome() map[string]int {
-	outcome := map[string]int{}
-	for at, rights := range t.rights() {
-		for _, r := range rights {
-			outcome[fmt.Sprint(at, r, t.projects[r.project].name)]++
-		}
-	}
-	return outcome
-}
-
-// holders gives the projects that hold an address and are asked about.
-func (t truth) holders() map[string]map[string]bool {
-	holders := map[string]map[string]bool{}
+// claims gives the projects that hold an address and are asked about.
+func (t truth) claims(v view) map[string]map[string]bool {
+	claims := map[string]map[string]bool{}
 	for key := range t.config.private {
 		id := t.meaning(key)
 		if !t.served(key) || !t.visible(id) || t.projects[id].disabled {
 			continue
 		}
-		for client := range t.clients(id) {
-			if holders[client] == nil {
-				holders[client] = map[string]bool{}
+		for client := range t.clients(id, v) {
+			if claims[client] == nil {
+				claims[client] = map[string]bool{}
 			}
-			holders[client][id] = true
+			claims[client][id] = true
 		}
 	}
-	return holders
-}
-
-// yaml writes the configuration.
-func (c simConfig) yaml() string {
-	var b strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	for n, name := range slices.Sorted(maps.Keys(c.public)) {
-		if n == 0 {
-			line("public:")
-		}
-		p := c.public[name]
-		line("  %s: '%s %s(%s)'", name, p.path, p.client, p.options)
-	}
-	for n, key := range slices.Sorted(maps.Keys(c.private)) {
-		if n == 0 {
-			line("private:")
-		}
-		entry := c.private[key]
-		line("  %s:\n    options: %s\n    mounts:\n      dumps: true", key, entry.options)
-		for _, name := range slices.Sorted(maps.Keys(entry.mounts)) {
-			line("      %s: %s:%s", name, entry.mounts[name].host, entry.mounts[name].path)
-		}
-	}
-	if c.hold != "" {
-		line("maintenance: %s", c.hold)
-	}
-	if len(c.networks) > 0 {
-		line("openstack: {networks: [%s]}", strings.Join(c.networks, ", "))
-	}
-	line("safety: {max_removed: %d, max_removed_percent: %d}", c.removed, c.percent)
-	if c.broken != "" {
-		line("%s", c.broken)
-	}
-	return b.String()
+	return claims
 }
 
 // testHosts writes down how the mount hosts resolve, as TEST_HOSTS has it.
@@ -290,112 +276,4 @@ func (t truth) testHosts() string {
 		}
 	}
 	return b.String()
-}
-
-// simChange is a change of the cloud, in the words of a script and as it is.
-type simChange struct {
-	verb  []string // as behind "cloud" in a script
-	file  string   // what "load" reads
-	truth func(*truth)
-	cloud func(*keystonetest.Cloud)
-}
-
-func putInstance(id string, i simInstance) simChange {
-	var networks []string
-	byNetwork := map[string][]string{}
-	made := keystonetest.Instance{
-		ID: id, Name: id, ProjectID: i.project, Region: i.region, Cell: i.cell, Status: i.status, Host: "compute-" + i.region + "-" + i.cell,
-	}
-	shown := i.addresses
-	if i.lost {
-		shown = nil
-	}
-	for _, a := range shown {
-		if byNetwork[a.network] == nil {
-			networks = append(networks, a.network)
-		}
-		byNetwork[a.network] = append(byNetwork[a.network], "'"+a.ip+"'")
-		made.Addresses = append(made.Addresses, keystonetest.Address{Network: a.network, IP: a.ip})
-	}
-	for n, network := range networks {
-		networks[n] += ": [" + strings.Join(byNetwork[network], ", ") + "]"
-	}
-	return simChange{
-		verb: []string{"load", id + ".yaml"},
-		file: fmt.Sprintf("instances:\n  %s: {id: %[1]s, project: %s, region: %s, cell: %s, host: %s, status: %s, addresses: {%s}}\n",
-			id, i.project, i.region, i.cell, made.Host, i.status, strings.Join(networks, ", ")),
-		truth: func(t *truth) { t.instances[id] = i },
-		cloud: func(c *keystonetest.Cloud) { c.AddInstance(made) },
-	}
-}
-
-func removeInstance(id string) simChange {
-	return simChange{
-		verb:  []string{"remove-instance", id},
-		truth: func(t *truth) { delete(t.instances, id) },
-		cloud: func(c *keystonetest.Cloud) { c.RemoveInstance(id) },
-	}
-}
-
-// putProject adds a project, or gives it another name or state.
-func putProject(id string, p simProject) simChange {
-	c := simChange{
-		truth: func(t *truth) { t.projects[id] = p },
-		cloud: func(c *keystonetest.Cloud) {
-			c.AddProject(keystonetest.Project{ID: id, Name: p.name, Disabled: p.disabled})
-		},
-	}
-	if p.disabled {
-		c.verb = []string{"disable-project", id}
-	}
-	return c
-}
-
-func removeProject(id string) simChange {
-	return simChange{
-		verb: []string{"remove-project", id},
-		truth: func(t *truth) {
-			delete(t.projects, id)
-			delete(t.roles, id)
-		},
-		cloud: func(c *keystonetest.Cloud) { c.RemoveProject(id) },
-	}
-}
-
-func setRole(scope string, given bool) simChange {
-	name := "reader"
-	if scope == keystonetest.System {
-		name = "admin"
-	}
-	c := simChange{
-		verb: []string{"remove-role", simUser, scope, name},
-		truth: func(t *truth) {
-			delete(t.roles, scope)
-			if given {
-				t.roles[scope] = true
-			}
-		},
-		cloud: func(c *keystonetest.Cloud) { c.RemoveRole(simUser, scope, name) },
-	}
-	if given {
-		c.verb, c.cloud = nil, func(c *keystonetest.Cloud) { c.AddRole(simUser, scope, name) }
-	}
-	return c
-}
-
-func setCell(region, cell string, down bool) simChange {
-	c := simChange{
-		verb: []string{"cell-up", region, cell},
-		truth: func(t *truth) {
-			delete(t.down, region+"/"+cell)
-			if down {
-				t.down[region+"/"+cell] = true
-			}
-		},
-		cloud: func(c *keystonetest.Cloud) { c.CellDown(region, cell, down) },
-	}
-	if down {
-		c.verb[0] = "cell-down"
-	}
-	return c
 }

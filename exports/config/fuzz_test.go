@@ -129,11 +129,7 @@ func granted(t *testing.T, c *exports.Config) []exports.Grant {
 			{ID: "i" + id, Addresses: []exports.Address{{Network: network, Addr: netip.AddrFrom16(addr)}}},
 		}}
 	}
-	set, err := exports.Build(e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set.Grants()
+	return exports.Build(e).Grants()
 }
 
 // quoteYAML writes a text as one value of a YAML document, where that can be

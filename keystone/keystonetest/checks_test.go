@@ -44,6 +44,7 @@ func (o outcome) key() string {
 	return map[keystonetest.Kind]string{
 		"LogIn": "token", "ReLogIn": "token", "Rescope": "token", "Regions": "regions", "Projects": "projects",
 		"AuthProjects": "projects", "Project": "project", "CellProbe": "servers", "Instances": "servers",
+		"Instance": "server",
 	}[o.kind]
 }
 
@@ -259,6 +260,7 @@ func checks() map[string]func(h, b outcome) bool {
 		"instance-unknown": func(_, b outcome) bool {
 			return b.last()["status"] == "UNKNOWN" && b.last()["addresses"] == nil && b.last()["name"] == nil
 		},
+		"instance-another": with("id", "0123456789abcdef0123456789abcdef"),
 		"next-other-host": func(h, b outcome) bool {
 			return b.next().Host != h.next().Host && b.next().Host != "" && b.next().RequestURI() == h.next().RequestURI()
 		},

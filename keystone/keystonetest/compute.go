@@ -41,6 +41,8 @@ func (c *Cloud) compute(k *call) *answer {
 		a = c.listInstances(k, r, minor)
 	case k.Kind == CellProbe:
 		a = c.listServices(k, r, minor)
+	case k.Kind == OneInstance:
+		a = c.showInstance(k, r, minor)
 	default:
 		a = notServed(k)
 	}
@@ -228,7 +230,7 @@ func (c *Cloud) visible(k *call, r *region, q url.Values) ([]*instance, *answer)
 // fill makes the page of the newest instances.
 func (l *listing) fill(from []*instance, keep func(*instance) bool) {
 	for _, i := range slices.Backward(from) {
-		if i.cell.down || !keep(i) {
+		if i.cell.down || i.Status == softDeleted || !keep(i) {
 			continue
 		}
 		if l.more = len(l.page) == l.limit; l.more {
@@ -241,7 +243,7 @@ func (l *listing) fill(from []*instance, keep func(*instance) bool) {
 func (l *listing) addStubs(r *region, from []*instance) {
 	for _, cell := range r.cells {
 		for _, i := range from {
-			if cell.down && i.cell == cell && len(l.page)+len(l.stubs) < l.limit {
+			if cell.down && i.cell == cell && i.Status != softDeleted && len(l.page)+len(l.stubs) < l.limit {
 				l.stubs = append(l.stubs, i)
 			}
 		}

@@ -27,7 +27,8 @@ func TestDump(t *testing.T) {
 	for _, i := range []keystonetest.Instance{
 		{ID: "i2", Name: "two", ProjectID: "p1", Region: "RegionTwo", Cell: "cell2", Status: "SHUTOFF",
 			Addresses: []keystonetest.Address{{Network: "lan", IP: "10.0.0.2"}, {Network: "dmz", IP: "2001:db8::2", Type: "floating"}}},
-		{ID: "i1", Name: "one", ProjectID: "p3", Host: "h1", Addresses: []keystonetest.Address{{Network: "lan", IP: "10.0.0.1"}}},
+		{ID: "i1", Name: "one", ProjectID: "p3", Host: "h1", NoRequestSpec: true, EmptyNetworks: []string{"wan"},
+			Addresses: []keystonetest.Address{{Network: "lan", IP: "10.0.0.1"}}},
 	} {
 		made.AddInstance(i)
 	}

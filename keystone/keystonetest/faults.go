@@ -64,7 +64,9 @@ func loginKinds() []Kind { return []Kind{LogIn, ReLogIn, Rescope} }
 func listKinds() []Kind { return []Kind{Regions, Projects, AuthProjects, CellProbe, Instances} }
 
 // bodyKinds are the kinds of request that are answered with more than a version.
-func bodyKinds() []Kind { return slices.Concat([]Kind{OneProject}, loginKinds(), listKinds()) }
+func bodyKinds() []Kind {
+	return slices.Concat([]Kind{OneProject, OneInstance}, loginKinds(), listKinds())
+}
 
 func answerFaults() []NamedFault {
 	all := Kinds()
@@ -157,17 +159,19 @@ func listFaults() []NamedFault {
 
 func instanceFaults() []NamedFault {
 	instances, servers := []Kind{Instances}, []Kind{CellProbe, Instances}
+	detailed, ofNova := []Kind{Instances, OneInstance}, []Kind{CellProbe, Instances, OneInstance}
 	return []NamedFault{
-		{"instance-without-addresses", "the last instance has no addresses key", instances, false, drop("addresses")},
-		{"instance-null-addresses", "the last instance has null addresses", instances, false, put("addresses", `null`)},
-		{"instance-array-addresses", "the last instance has a list for its addresses", instances, false, put("addresses", `[]`)},
-		{"instance-bad-address", "an address of the last instance is none", instances, false, putAddress("10.0.0.", 4)},
-		{"instance-wide-address", "an address of the last instance is a network", instances, false, putAddress("10.0.0.0/8", 4)},
-		{"instance-zone-address", "an address of the last instance has a zone", instances, false, putAddress("fe80::1%*(rw)", 6)},
-		{"instance-without-status", "the last instance has no status", instances, false, drop("status")},
-		{"instance-unknown", "the last instance is a stub of a cell that is down", instances, false, fields(stub)},
-		{"instance-without-tenant", "the last instance has no tenant_id", instances, false, drop("tenant_id")},
-		{"instance-other-tenant", "the last instance is of a project that was not asked for", instances, false, put("tenant_id", `"0123456789abcdef0123456789abcdef"`)},
+		{"instance-without-addresses", "the last instance has no addresses key", detailed, false, drop("addresses")},
+		{"instance-null-addresses", "the last instance has null addresses", detailed, false, put("addresses", `null`)},
+		{"instance-array-addresses", "the last instance has a list for its addresses", detailed, false, put("addresses", `[]`)},
+		{"instance-bad-address", "an address of the last instance is none", detailed, false, putAddress("10.0.0.", 4)},
+		{"instance-wide-address", "an address of the last instance is a network", detailed, false, putAddress("10.0.0.0/8", 4)},
+		{"instance-zone-address", "an address of the last instance has a zone", detailed, false, putAddress("fe80::1%*(rw)", 6)},
+		{"instance-without-status", "the last instance has no status", detailed, false, drop("status")},
+		{"instance-unknown", "the last instance is a stub of a cell that is down", detailed, false, fields(stub)},
+		{"instance-without-tenant", "the last instance has no tenant_id", detailed, false, drop("tenant_id")},
+		{"instance-other-tenant", "the last instance is of a project that was not asked for", detailed, false, put("tenant_id", `"0123456789abcdef0123456789abcdef"`)},
+		{"instance-another", "another instance than the one asked for", []Kind{OneInstance}, false, put("id", `"0123456789abcdef0123456789abcdef"`)},
 		{"next-other-host", "the next link goes to another host", servers, true, nextLink(func(u *url.URL) { u.Host = otherName(u.Host) })},
 		{"next-other-scheme", "the next link goes to another scheme", servers, true, nextLink(func(u *url.URL) { u.Scheme = map[string]string{"http": "https", "https": "http"}[u.Scheme] })},
 		{"next-relative", "the next link is relative", servers, true, nextLink(func(u *url.URL) { u.Scheme, u.Host = "", "" })},
@@ -175,14 +179,14 @@ func instanceFaults() []NamedFault {
 		{"page-repeated", "the first page again, whatever was asked for", instances, false, changed(noMarker)},
 		{"page-short", "the last instance is left to the next page, and there is no next link", instances, true, edit(shortPage)},
 		{"marker-unknown", "400, the marker is not found", instances, false, markerUnknown},
-		{"version-missing", "the answer does not say its microversion", servers, false, headers("OpenStack-API-Version", "", "X-OpenStack-Nova-API-Version", "")},
+		{"version-missing", "the answer does not say its microversion", ofNova, false, headers("OpenStack-API-Version", "", "X-OpenStack-Nova-API-Version", "")},
 		{"version-ignored", "a proxy drops the microversion, and Nova answers with 2.1", servers, false, changed(noMicroversion)},
 		{"status-406", "406, a Nova without the microversion", servers, false, tooNew},
 	}
 }
 
 func tokenFaults() []NamedFault {
-	logins, withToken := loginKinds(), append([]Kind{Rescope, OneProject}, listKinds()...)
+	logins, withToken := loginKinds(), append([]Kind{Rescope, OneProject, OneInstance}, listKinds()...)
 	return []NamedFault{
 		{"token-missing", "no X-Subject-Token", logins, false, headers("X-Subject-Token", "")},
 		{"token-expired", "a token that expired at once", logins, false, expiredToken},

@@ -45,6 +45,7 @@ func TestFaults(t *testing.T) {
 		keystonetest.Regions: "/identity/v3/regions", keystonetest.Projects: "/identity/v3/projects",
 		keystonetest.OneProject: "/identity/v3/projects/b2", keystonetest.AuthProjects: "/identity/v3/auth/projects",
 		keystonetest.CellProbe: detail + "?all_tenants=1", keystonetest.Instances: detail,
+		keystonetest.OneInstance: oneInstance,
 	}
 	send := func(kind keystonetest.Kind, middle bool) outcome {
 		s.ResetRequests() // or a log-in after an injected 401 would be a re-log-in

@@ -135,6 +135,8 @@ const v269 = "compute 2.69"
 const (
 	detail     = "/compute/RegionOne/v2.1/servers/detail"
 	osServices = "/compute/RegionOne/v2.1/os-services"
+
+	oneInstance = "/compute/RegionOne/v2.1/servers/i5"
 )
 
 // cells is the small cloud with instances i1 to i6, odd ones of alpha and in

@@ -33,9 +33,10 @@ type fileUser struct {
 }
 
 type fileInstance struct {
-	Instance  `yaml:",inline"`
-	Deleted   string            `yaml:"deleted_project,omitempty"`
-	Addresses ordered[[]string] `yaml:"addresses,omitempty"` // network: "IP" or "IP TYPE"
+	Instance    `yaml:",inline"`
+	Deleted     string            `yaml:"deleted_project,omitempty"`
+	Addresses   ordered[[]string] `yaml:"addresses,omitempty"` // network: "IP" or "IP TYPE"
+	RequestSpec *bool             `yaml:"request_spec,omitempty"`
 }
 
 // ordered is a YAML mapping by name that keeps its order.
@@ -122,7 +123,8 @@ func strict(text []byte) *yaml.Decoder {
 //	    region: RegionTwo             # the rest is optional
 //	    cell: cell2
 //	    status: SHUTOFF
-//	    addresses: {lan: [10.0.0.1, 192.0.2.7 floating, '2001:db8::1']}
+//	    addresses: {lan: [10.0.0.1, 192.0.2.7 floating, '2001:db8::1'], empty: []}
+//	    request_spec: false           # Nova has lost it
 //	hosts: {compute-7: RegionOne/cell2}
 //	down: [RegionOne/cell2]
 //
@@ -251,7 +253,11 @@ func loadInstance(c *Cloud, name string, i fileInstance) (err error) {
 	if r := c.Regions(); i.Region == "" && len(r) == 0 || i.Region != "" && !slices.Contains(r, i.Region) {
 		return fmt.Errorf("no region %q", i.Region)
 	}
+	i.NoRequestSpec = i.RequestSpec != nil && !*i.RequestSpec
 	for _, network := range i.Addresses {
+		if len(network.value) == 0 {
+			i.EmptyNetworks = append(i.EmptyNetworks, network.name)
+		}
 		for _, text := range network.value {
 			ip, kind, _ := strings.Cut(text, " ")
 			if _, err := netip.ParseAddr(ip); err != nil {
@@ -349,6 +355,12 @@ func (c *Cloud) Dump() []byte {
 		for _, a := range i.Addresses {
 			list, _ := d.Addresses.of(a.Network)
 			*list = append(*list, strings.TrimSpace(a.IP+" "+a.Type))
+		}
+		for _, name := range i.EmptyNetworks {
+			d.Addresses.of(name)
+		}
+		if i.NoRequestSpec {
+			d.RequestSpec = new(bool)
 		}
 		f.Instances.add("instances", i.Name, d)
 	}

@@ -29,7 +29,7 @@ application_credentials:
   ci: {id: c1, secret: s3cret, user: observer, project: tools, roles: [reader]}
 instances:
   tools-2: {project: tools, addresses: {wan: [10.0.0.2], lan: [10.0.0.1, 192.0.2.7 floating, '2001:db8::1']}}
-  beta-1: {id: i1, project: b2, region: RegionThree, cell: cell2, status: SHUTOFF}
+  beta-1: {id: i1, project: b2, region: RegionThree, cell: cell2, status: SHUTOFF, addresses: {empty: []}, request_spec: false}
 hosts: {compute-7: RegionThree/cell2}
 down: [RegionThree/cell2]
 `
@@ -67,7 +67,8 @@ func TestLoad(t *testing.T) {
 				{Network: "wan", IP: "10.0.0.2"}, {Network: "lan", IP: "10.0.0.1"},
 				{Network: "lan", IP: "192.0.2.7", Type: "floating"}, {Network: "lan", IP: "2001:db8::1"},
 			}},
-		{ID: "i1", Name: "beta-1", ProjectID: "b2", Region: "RegionThree", Cell: "cell2", Host: "compute-cell2", Status: "SHUTOFF"},
+		{ID: "i1", Name: "beta-1", ProjectID: "b2", Region: "RegionThree", Cell: "cell2", Host: "compute-cell2", Status: "SHUTOFF",
+			EmptyNetworks: []string{"empty"}, NoRequestSpec: true},
 	}
 	if diff := cmp.Diff(want, instances); diff != "" {
 		t.Error(diff)

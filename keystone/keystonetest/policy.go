@@ -20,6 +20,9 @@ type Policy struct {
 	AllTenants   Rule // Nova: all_tenants=1
 	AllFilters   Rule // Nova: filters such as project_id are honoured, not ignored
 	ListServices Rule // Nova: GET /os-services
+	// OnlyAdminsShow is that Nova keeps GET /servers/ID, of one's own project too, for
+	// those who hold the role admin.
+	OnlyAdminsShow bool
 }
 
 // DefaultPolicy lets the role admin on system scope do everything, and anybody
@@ -28,7 +31,7 @@ func DefaultPolicy() Policy {
 	return Everything(OnSystem("admin"))
 }
 
-// Everything has one rule for all.
+// Everything has one rule for all lists.
 func Everything(r Rule) Policy {
 	return Policy{ListProjects: r, AllTenants: r, AllFilters: r, ListServices: r}
 }

@@ -19,7 +19,8 @@ type Address struct {
 
 // Instance is a Nova server. What is left empty is made of the name: ID,
 // Region (the first), Cell (cell1), Status (ACTIVE), Host (compute-CELL).
-// An instance in BUILD shows no addresses, as in Nova.
+// An instance in BUILD shows no addresses, as in Nova, and one that is SOFT_DELETED is
+// in no list.
 type Instance struct {
 	ID        string    `yaml:"id,omitempty"`
 	Name      string    `yaml:"-"`
@@ -30,7 +31,15 @@ type Instance struct {
 	Host      string    `yaml:"host,omitempty"`
 	Status    string    `yaml:"status,omitempty"`
 	Addresses []Address `yaml:"-"`
+	// EmptyNetworks are networks that are shown without an address.
+	EmptyNetworks []string `yaml:"-"`
+	// NoRequestSpec is that Nova has lost the instance's request spec, as of old ones:
+	// while the cell is down it takes it for one that is not there.
+	NoRequestSpec bool `yaml:"-"`
 }
+
+// softDeleted is the status of an instance that is only shown by its id.
+const softDeleted = "SOFT_DELETED"
 
 // Endpoint is one compute endpoint in the catalog. In URL, {base} stands for
 // the cloud's base URL and {project} for the id of the token's project.
@@ -43,6 +52,7 @@ type region struct {
 	instances []*instance // oldest first
 	byID      map[string]*instance
 	byProject map[string][]*instance // oldest first
+	deleted   map[string]bool        // ids
 }
 
 type cell struct {
@@ -70,6 +80,7 @@ func (c *Cloud) AddRegion(id string) {
 		id:        id,
 		byID:      map[string]*instance{},
 		byProject: map[string][]*instance{},
+		deleted:   map[string]bool{},
 	})
 }
 
@@ -183,6 +194,7 @@ func (c *Cloud) RemoveInstance(id string) {
 	for _, r := range c.regions {
 		if i := r.byID[id]; i != nil {
 			r.remove(i)
+			r.deleted[id] = true
 		}
 	}
 }
@@ -215,7 +227,7 @@ func addressesJSON(i Instance) []byte {
 		Type    string `json:"OS-EXT-IPS:type"`
 	}
 	if i.Status == "BUILD" {
-		i.Addresses = nil
+		i.Addresses, i.EmptyNetworks = nil, nil
 	}
 	var networks ordered[[]address]
 	for _, a := range i.Addresses {
@@ -231,6 +243,10 @@ func addressesJSON(i Instance) []byte {
 			MAC:     "fa:16:3e:" + mac[:2] + ":" + mac[2:4] + ":" + mac[4:6],
 			Version: a.Version, Addr: a.IP, Type: cmp.Or(a.Type, "fixed"),
 		})
+	}
+	for _, name := range i.EmptyNetworks {
+		list, _ := networks.of(name)
+		*list = append([]address{}, *list...)
 	}
 	b := []byte{'{'}
 	for n, network := range networks {
@@ -279,6 +295,8 @@ func (i *instance) appendDetail(b []byte, root, links string) []byte {
 		task, vm, power = `"spawning"`, "building", "0"
 	case "SHUTOFF":
 		vm, power = "stopped", "4"
+	case softDeleted:
+		vm, power = "soft-delete", "4"
 	case "ERROR":
 		vm, power = "error", "0"
 	}

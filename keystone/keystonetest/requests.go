@@ -23,12 +23,13 @@ const (
 	AuthProjects Kind = "AuthProjects" // Keystone: GET /auth/projects
 	CellProbe    Kind = "CellProbe"    // Nova: GET /os-services, or servers with nothing but all_tenants
 	Instances    Kind = "Instances"    // Nova: any other list of servers
+	OneInstance  Kind = "Instance"     // Nova: GET /servers/ID
 	Other        Kind = "Other"
 )
 
 // Kinds lists every kind but [Other].
 func Kinds() []Kind {
-	return []Kind{Version, LogIn, ReLogIn, Rescope, Regions, Projects, OneProject, AuthProjects, CellProbe, Instances}
+	return []Kind{Version, LogIn, ReLogIn, Rescope, Regions, Projects, OneProject, AuthProjects, CellProbe, Instances, OneInstance}
 }
 
 // Request is one request that reached the cloud, as it was answered.
@@ -205,6 +206,10 @@ func (c *Cloud) understandCompute(k *call, parts []string) {
 		}
 		if p := c.filterProject(k); p != "" {
 			k.Project = p
+		}
+	default:
+		if len(parts) == 2 && parts[0] == "servers" {
+			k.Kind = OneInstance
 		}
 	}
 }

@@ -59,7 +59,7 @@ type doc struct {
 
 func parse(body []byte) doc {
 	d := doc{object: decode[object](body)}
-	for _, d.key = range []string{"token", "regions", "projects", "project", "servers", "services"} {
+	for _, d.key = range []string{"token", "regions", "projects", "project", "servers", "services", "server"} {
 		if d.object[d.key] != nil {
 			break
 		}

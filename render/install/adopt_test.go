@@ -38,6 +38,11 @@ func TestReadAdopted(t *testing.T) {
 			[]exports.Grant{rendertest.Grant(t, "/srv/a 10.0.0.1(rw)", tools), rendertest.Grant(t, "/srv/a 10.0.0.2(ro)", tools)},
 		},
 		{
+			// No other program knows what our ids mean, so they count for nothing.
+			"tools.exports", "# project p \"other\" in domain d\n/srv/a -rw 10.0.0.1 # 1-a\n/srv/a 10.0.0.2(ro) # 1-a 2-b",
+			[]exports.Grant{rendertest.Grant(t, "/srv/a 10.0.0.1(rw)", tools), rendertest.Grant(t, "/srv/a 10.0.0.2(ro)", tools)},
+		},
+		{
 			"public_scratch.exports", "/srv/scratch *(rw,sec=sys,sync,no_subtree_check,root_squash)",
 			[]exports.Grant{rendertest.Grant(t, "/srv/scratch *(rw,sec=sys,sync,no_subtree_check,root_squash)", exports.Owner{Public: "scratch"})},
 		},

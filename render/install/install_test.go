@@ -52,7 +52,7 @@ type host struct {
 // ETAB the active table.
 const honest = `
 echo run >>RUNS
-cat FILES | grep -v -e '^#' -e '^$' | sed 's/ /\t/' >ETAB.tmp
+cat FILES | grep -v -e '^#' -e '^$' | sed 's/ *#.*//;s/ /\t/' >ETAB.tmp
 mv ETAB.tmp ETAB
 `
 

@@ -67,7 +67,7 @@ func TestRealInstall(t *testing.T) {
 		}
 		return nil
 	}
-	one := rendertest.Set(t, dir+"/a 10.0.0.1"+options, dir+"/b c 10.0.0.1"+options, dir+"/a 2001:db8::5"+options)
+	one := rendertest.Set(t, dir+"/a 10.0.0.1"+options, dir+"/b c 10.0.0.1"+options+" # 1-a", dir+"/a 2001:db8::5"+options+" # 1-a 2-b")
 	two := exports.NewSet([]exports.Grant{
 		rendertest.Grant(t, dir+"/a 10.0.0.2"+options, rendertest.Tools()),
 		rendertest.Grant(t, dir+"/a *(rw,sec=sys,sync,no_subtree_check,root_squash)", exports.Owner{Public: "a"}),
@@ -151,6 +151,48 @@ func TestRealInstall(t *testing.T) {
 	}
 	if !maps.Equal(readTable(t, program.Etab), before) {
 		t.Error("the table changed")
+	}
+}
+
+// A change of comments alone needs no exportfs: it would make the same table.
+func TestRealOnlyComments(t *testing.T) {
+	if !insideHost(t) {
+		return
+	}
+	dir := rendertest.OpenDir(t, "a", "b c#d")
+	f, program := realHost()
+	rendertest.Write(t, f.Path, "", 0o640)
+	plain := rendertest.Set(t, dir+"/a 10.0.0.1"+options, dir+"/a 2001:db8::5"+options, dir+"/b c#d 10.0.0.1"+options)
+	if _, err := Run(t.Context(), realChange(t, plain)); err != nil {
+		t.Fatal(err)
+	}
+	etab, err := os.ReadFile(program.Etab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grants := slices.Clone(plain.Grants())
+	for i := range grants {
+		grants[i].Instance.ID, grants[i].Port, grants[i].Owner.Domain = "1-a", "2-b", "default"
+	}
+	withIDs := exports.NewSet(grants)
+	old := load(t, f)
+	if !render.OnlyComments(render.Parse(old.Text), withIDs) {
+		t.Fatal("this is more than comments")
+	}
+	if err := f.Replace(old, marshal(t, withIDs)); err != nil {
+		t.Fatal(err)
+	}
+	if now := load(t, f); now.info.Mode() != old.info.Mode() || bytes.Equal(now.Text, old.Text) {
+		t.Errorf("mode %v, text %s", now.info.Mode(), now.Text)
+	}
+	if a := readTable(t, program.Etab).Agrees(withIDs, nil); a.Answer != render.Agrees {
+		t.Error(a)
+	}
+	if _, err := program.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := os.ReadFile(program.Etab); err != nil || !bytes.Equal(now, etab) {
+		t.Errorf("%v, the table was\n%s\nand is\n%s", err, etab, now)
 	}
 }
 

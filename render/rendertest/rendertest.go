@@ -31,19 +31,24 @@ func Limits() []time.Duration {
 // Tools returns the owner of the grants of Set.
 func Tools() exports.Owner { return exports.Owner{ID: "0123456789abcdef", Name: "tools"} }
 
-// Grant makes a grant of "PATH CLIENT(OPTIONS)"; the path may have blanks.
+// Grant makes a grant of "PATH CLIENT(OPTIONS)", or of that with " # INSTANCE" or
+// " # INSTANCE PORT" behind it; the path may have blanks.
 func Grant(tb testing.TB, line string, owner exports.Owner) exports.Grant {
 	tb.Helper()
+	line, ids, _ := strings.Cut(line, " # ")
+	instance, port, _ := strings.Cut(ids, " ")
 	i := strings.LastIndexByte(line, ' ')
 	client, options, ok := strings.Cut(line[i+1:], "(")
 	if i < 0 || !ok || !strings.HasSuffix(options, ")") {
 		tb.Fatalf("not a grant: %q", line)
 	}
 	return exports.Grant{
-		Path:    line[:i],
-		Client:  exports.ParseClient(client),
-		Options: strings.TrimSuffix(options, ")"),
-		Owner:   owner,
+		Path:     line[:i],
+		Client:   exports.ParseClient(client),
+		Options:  strings.TrimSuffix(options, ")"),
+		Owner:    owner,
+		Instance: exports.InstanceRef{ID: instance},
+		Port:     port,
 	}
 }
 

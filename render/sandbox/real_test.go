@@ -71,6 +71,57 @@ func TestRealSets(t *testing.T) {
 	rendertest.AsNobody(t)
 }
 
+// The ids behind lines change nothing of what exportfs reads, nor of what it says.
+func TestRealIDs(t *testing.T) {
+	id := exports.InstanceRef{ID: "11111111-2222-4333-8444-555555555555"}
+	longestID := strings.Repeat("i", 64)
+	// A client and its options have 511 bytes, which is the limit.
+	long := func(client string) string {
+		free := 511 - len(client) - len("(anonuid=,ro,no_subtree_check)")
+		return client + "(anonuid=" + strings.Repeat("0", free-4) + "1234,ro,no_subtree_check)"
+	}
+	plain := rendertest.Set(t,
+		"/srv/first 10.0.0.1"+options, "/srv/a 10.0.0.1"+options, "/srv/a 10.0.0.2(ro,no_subtree_check)", "/srv/a 2001:db8::5"+options,
+		"/srv/a 2001:db80:1111:2222:3333:4444:5555:6666"+options, "/srv/a b#c d 10.0.0.1"+options, "/srv/# 10.0.0.1"+options,
+		"/srv/a 10.0.0.3(sec=krb5:sys,rw,no_subtree_check)", "/srv/a 10.0.0.0/8(ro,no_subtree_check)", "/srv/public *(ro,no_subtree_check)", "/"+strings.Repeat("p", 1000)+" 10.0.0.1"+options,
+		"/srv/a "+long("10.0.0.4"), "/srv/a "+long("2001:db80:1111:2222:3333:4444:5555:7777"), "/srv/z 10.0.0.1"+options,
+	)
+	texts := [][]byte{marshal(t, plain)}
+	for _, port := range []string{"", "66666666-7777-4888-8999-aaaaaaaaaaaa", longestID} {
+		grants := slices.Clone(plain.Grants())
+		for i := range grants {
+			grants[i].Instance, grants[i].Port = id, port
+			grants[i].Owner.Domain = "default"
+			if port == longestID {
+				grants[i].Instance.ID = longestID
+			}
+		}
+		text := marshal(t, exports.NewSet(grants))
+		// Also where the last line has no end, which is no file of ours.
+		texts = append(texts, text, bytes.TrimSuffix(text, []byte("\n")))
+	}
+	var files []exportsFiles
+	for _, text := range texts {
+		files = append(files, exportsFiles{EtcExports: text}, exportsFiles{Directory: map[string][]byte{"nfs.exports": text}})
+	}
+	results, err := realSandbox().run(t.Context(), files...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := render.ParseTable(results[0].Etab)
+	if err != nil || len(table) != plain.Len() {
+		t.Fatalf("%d of %d grants, %v, %s", len(table), plain.Len(), err, results[0].Ran)
+	}
+	if a := table.Agrees(plain, nil); a.Answer != render.Agrees {
+		t.Error(a)
+	}
+	for i, result := range results {
+		if !bytes.Equal(result.Etab, results[0].Etab) || result.Ran.Status != results[i%2].Ran.Status || result.Ran.Said != results[i%2].Ran.Said {
+			t.Errorf("%s\nis read as\n%s%s\nnot as\n%s%s", texts[i/2], result.Etab, result.Ran, results[0].Etab, results[i%2].Ran)
+		}
+	}
+}
+
 // drawFile draws an exports file with all that the grammar has, and now and
 // then something that it does not have.
 func drawFile(t *rapid.T) string {

@@ -214,7 +214,8 @@ func exportfs(dir string) error {
 	defer f.Close()
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
-		if path, client, ok := strings.Cut(lines.Text(), " "); ok && strings.HasPrefix(path, "/") {
+		line, _, _ := strings.Cut(lines.Text(), " #")
+		if path, client, ok := strings.Cut(line, " "); ok && strings.HasPrefix(path, "/") {
 			fmt.Fprintf(&table, "%s\t%s\n", path, client)
 		}
 	}

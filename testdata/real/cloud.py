@@ -88,9 +88,9 @@ class Cloud:
             "DEFAULT": {"transport_url": "fake:/", "state_path": nova, "host": "api", "use_stderr": True},
             "api_database": {"connection": f"sqlite:///{nova}/api.sqlite"},
             "database": {"connection": f"sqlite:///{nova}/cell0.sqlite"},
-            # By itself it tries for seconds to reach a Keystone that is away, for each request.
+            # By itself it tries for seconds to reach a Keystone or a Neutron that is away, for each request.
             "keystone_authtoken": login | {"http_request_max_retries": 1},
-            "neutron": login | {"endpoint_override": self._url("neutron")},
+            "neutron": login | {"endpoint_override": self._url("neutron"), "http_retries": 0},
             "oslo_policy": {"policy_file": nova / "policy.yaml"},
             "oslo_concurrency": {"lock_path": nova / "locks"},
         })

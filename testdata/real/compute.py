@@ -60,8 +60,13 @@ class Cells:
         ).create()
         flavor = objects.Flavor(
             id=1, flavorid="1", name="tiny", memory_mb=64, vcpus=1, root_gb=1, ephemeral_gb=0, swap=0,
-            rxtx_factor=1.0, vcpu_weight=0, disabled=False, is_public=True, extra_specs={},
+            rxtx_factor=1.0, vcpu_weight=0, disabled=False, is_public=True, extra_specs={}, description=None,
         )
+        # From it Nova shows the instance of a cell that is down. Without one the instance looks deleted.
+        objects.RequestSpec.from_components(
+            self.context, identifier, None, flavor, None, None, {}, None, None,
+            security_groups=objects.SecurityGroupList(objects=[]), project_id=project, user_id="nobody",
+        ).create()
         with context.target_cell(self.context, mapping) as in_cell:
             objects.Instance(
                 in_cell,
@@ -98,12 +103,35 @@ class Cells:
             cache.network_info = _network_info(addresses, network)
             cache.save()
 
-    def delete_instance(self, identifier):
+    def set_state(self, identifier, vm_state, task_state=None):
+        """States as Nova's tables have them: active, error, soft-delete, shelved_offloaded; deleting."""
+        with context.target_cell(self.context, self._instance(identifier).cell_mapping) as in_cell:
+            instance = objects.Instance.get_by_uuid(in_cell, identifier)
+            instance.vm_state = vm_state
+            instance.task_state = task_state
+            if vm_state == vm_states.SHELVED_OFFLOADED:
+                instance.host = instance.node = None
+            instance.save()
+
+    def queue_for_delete(self, identifier):
+        """What nova-api writes when a user deletes the instance, before the host does it."""
         mapping = self._instance(identifier)
         mapping.queued_for_delete = True
         mapping.save()
-        with context.target_cell(self.context, mapping.cell_mapping) as in_cell:
+
+    def delete_instance(self, identifier):
+        """What the host writes when it has deleted the instance. The request spec stays until the archive run."""
+        self.queue_for_delete(identifier)
+        with context.target_cell(self.context, self._instance(identifier).cell_mapping) as in_cell:
             objects.Instance.get_by_uuid(in_cell, identifier).destroy()
+
+    def remove_request_spec(self, identifier):
+        """What an archive run can leave behind, and releases before Mitaka."""
+        objects.RequestSpec.get_by_instance_uuid(self.context, identifier).destroy()
+
+    def remove_mapping(self, identifier):
+        """The other half of an archive run, or an instance that `nova-manage cell_v2 map_instances` has not seen yet."""
+        self._instance(identifier).destroy()
 
 
 def _network_info(addresses, network):

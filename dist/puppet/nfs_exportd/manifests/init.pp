@@ -10,6 +10,8 @@
 # * 0, in step or held for maintenance or on standby: Puppet is silent.
 # * 2, changes: "nfs-exportd apply" makes them. Under noop Puppet only tells that
 #   it would.
+# * 79, places are frozen: "nfs-exportd apply" names them and ends with 79 too, which
+#   is no failure. Puppet shows that in each run until nothing is frozen.
 # * Everything else: "nfs-exportd apply" is run and fails for the same reason,
 #   with its message in Puppet's log and the exec as the one failed resource. So
 #   a plan that is refused (65) is loud in each Puppet run until somebody has
@@ -148,6 +150,7 @@ class nfs_exportd (
       command     => [$command, 'apply', '--lock-timeout', $lock_timeout],
       unless      => [[$command, 'plan', '--detailed-exitcode']],
       environment => $environment.map |$name, $value| { "${name}=${value}" },
+      returns     => [0, 79],
       timeout     => $exec_timeout,
       logoutput   => true,
       require     => $files,
