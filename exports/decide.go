@@ -65,11 +65,11 @@ func (d *decision) questions() (doubtful, others []Question) {
 		asked[q.Project]++
 	}
 	seen := map[Question]bool{}
-	collect := func(ofDoubts bool) (questions []Question) {
+	collect := func(these func(verdict) bool) (questions []Question) {
 		for n := range d.items {
 			i := &d.items[n]
 			q := i.verdict.ask
-			if q == (Question{}) || (i.verdict.doubt != "") != ofDoubts {
+			if q == (Question{}) || !these(i.verdict) {
 				continue
 			}
 			may, ok := seen[q]
@@ -85,8 +85,10 @@ func (d *decision) questions() (doubtful, others []Question) {
 		}
 		return questions
 	}
-	doubtful = collect(true)
-	return doubtful, collect(false)
+	doubtful = collect(func(v verdict) bool { return v.doubt != "" })
+	others = collect(func(v verdict) bool { return v.frozen != "" })
+	// A grant that stays for another instance can wait.
+	return doubtful, append(others, collect(func(v verdict) bool { return v.doubt == "" && v.frozen == "" })...)
 }
 
 // unclear gives an *UnclearError if any line is in doubt.

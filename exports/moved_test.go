@@ -98,3 +98,18 @@ func TestMovedGrantsBeyondTheLimit(t *testing.T) {
 		}
 	}
 }
+
+// TestMovedGrantsAskLast: where too few questions are left, those about lines that would go
+// come before those about lines that only move.
+func TestMovedGrantsAskLast(t *testing.T) {
+	e := served(project("a", instance("i2", "10.0.0.1")))
+	e.Config.Limits = exports.Limits{MaxRemoved: 1}
+	today := exports.NewSet([]exports.Grant{
+		granted("/srv/a", "10.0.0.1", "a", "moved"), granted("/srv/a", "10.0.0.2", "a", "gone"),
+		granted("/srv/shared", "10.0.0.1", "a", "moved"),
+	})
+	_, questions, err := exports.Decide(today, e, nil)
+	if diff := cmp.Diff([]string{"a/gone"}, ids(questions)); diff != "" || err != nil {
+		t.Errorf("%v, questions (-want +got):\n%s", err, diff)
+	}
+}
