@@ -157,11 +157,16 @@ func moves(old, wanted Grant) bool {
 
 // moved is a grant that stays for another instance. As long as nothing proves that the
 // line's own one has lost the address, the line goes on naming that: else the grant
-// would go with the other one.
+// would go with the other one. The options are those of whoever is shown to have the
+// address, but where that looks like a mistake.
 func (j *judge) moved(old, wanted *Grant) item {
 	v, desired := j.judge(*old), wanted
 	if v.reason == "" {
-		wanted = j.follow(*old)
+		stays := *j.follow(*old)
+		if v.frozen != LooksLikeAMistake {
+			stays.Options = wanted.Options
+		}
+		wanted = &stays
 	}
 	return item{old: old, wanted: wanted, desired: desired, verdict: verdict{why: v.why, ask: v.ask, takes: v.takes}}
 }

@@ -106,11 +106,9 @@ func (o *oracle) anothers(g exports.Grant, wants []want, contested bool) fates {
 	}
 	options := map[string]bool{}
 	o.follows[g.Place()] = options
-	if atOnce || all.any(isRemoved) {
-		for _, w := range wants {
-			if !public || w.id == "" {
-				options[w.options] = true
-			}
+	for _, w := range wants {
+		if !public || w.id == "" {
+			options[w.options] = true
 		}
 	}
 	if atOnce || !contested && all.all(isRemoved) {
