@@ -38,7 +38,11 @@ func (j job) needsApproval(s situation, f *files, plan exports.Plan) (a approval
 	}
 	for _, frozen := range plan.Frozen {
 		if frozen.Held {
-			at(frozen.Today, frozen.Then, string(frozen.Reason))
+			reason := string(frozen.Reason)
+			if frozen.Unasked { // such an approval is for what Nova proves
+				reason += ", if proved"
+			}
+			at(frozen.Today, frozen.Then, reason)
 			a.places++
 		}
 	}

@@ -80,6 +80,7 @@ func TestPlanID(t *testing.T) {
 		{"another file has the place", func(c *approvalCase) { c.files.foreign = foreign("10.0.0.1") }, true},
 		{"the line has other options", func(c *approvalCase) { c.plan.Frozen[0].Today.Options = "ro" }, true},
 		{"the reason is another", func(c *approvalCase) { c.plan.Frozen[0].Reason = exports.AddressUnknown }, true},
+		{"nobody was asked for the instance", func(c *approvalCase) { c.plan.Frozen[0].Unasked = true }, true},
 		{"the place is not there", func(c *approvalCase) { c.plan.Frozen = c.plan.Frozen[1:] }, true},
 		{"the plan is refused as a whole", func(c *approvalCase) { c.plan.Refused = &exports.Refusal{Message: "odd"} }, true},
 		{"the file was edited", func(c *approvalCase) { c.files.parsed.Edited = true }, true},
