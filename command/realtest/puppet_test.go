@@ -62,7 +62,7 @@ func TestRealPuppet(t *testing.T) {
 	const quiet = ""
 
 	t.Run("noop before anything is there", func(t *testing.T) {
-		p.apply(t, 0, "--noop").says(t, `Exec\[nfs-exportd apply\]/returns: current_value 'notrun', should be \['0'\] \(noop\)`)
+		p.apply(t, 0, "--noop").says(t, `Exec\[nfs-exportd apply\]/returns: current_value 'notrun', should be \['0', '79'\] \(noop\)`)
 		for _, path := range []string{puppetConfig, puppetCredentials, puppetDefaults, puppetExports, puppetEtab} {
 			if commandtest.Exists(path) {
 				t.Errorf("%s is there", path)
@@ -151,7 +151,7 @@ NFS_EXPORTD_METRICS_FILE="/var/lib/nfs/nfs-exportd.prom"
 		said := p.apply(t, 4)
 		said.says(t,
 			`Exec\[nfs-exportd apply\]/returns: nfs-exportd: error: .*401`,
-			`Error: .*"/usr/local/bin/nfs-exportd", "apply", "--lock-timeout", "5s".* returned 77 instead of one of \[0\]`)
+			`Error: .*"/usr/local/bin/nfs-exportd", "apply", "--lock-timeout", "5s".* returned 77 instead of one of \[0,79\]`)
 		said.failsOnce(t)
 		// Puppet does not tell a failure from a change under noop.
 		p.apply(t, 0, "--noop").says(t, `Exec\[nfs-exportd apply\]/returns: current_value 'notrun'`)
@@ -172,11 +172,12 @@ NFS_EXPORTD_METRICS_FILE="/var/lib/nfs/nfs-exportd.prom"
 	})
 
 	t.Run("refused", func(t *testing.T) {
-		p.config = strings.Replace(p.config, "tools:", "others:", 1)
-		said := p.apply(t, 6) // the file of the configuration changes, and the exec fails
+		text := readReal(t, puppetExports)
+		writeReal(t, puppetExports, text+"# by hand\n", 0o644)
+		said := p.apply(t, 4)
 		said.says(t,
 			`Exec\[nfs-exportd apply\]/returns: nfs-exportd: error: refused: `,
-			`returned 65 instead of one of \[0\]`)
+			`returned 65 instead of one of \[0,79\]`)
 		said.failsOnce(t)
 		// Until somebody approves it.
 		said = p.apply(t, 4)
@@ -193,12 +194,23 @@ NFS_EXPORTD_METRICS_FILE="/var/lib/nfs/nfs-exportd.prom"
 		if out, err := command.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", found[1], err, out)
 		}
-		if diff := grants("10.0.1.1"); diff != "" {
-			t.Error(diff)
+		if after := readReal(t, puppetExports); after != text {
+			t.Errorf("the approved file is\n%s", after)
 		}
 		p.apply(t, 0).is(t, quiet)
+	})
+
+	t.Run("frozen", func(t *testing.T) {
+		p.config = strings.Replace(p.config, "tools:", "others:", 1)
+		for range 2 { // it is no failure, and stays so
+			p.apply(t, 2).says(t, `Exec\[nfs-exportd apply\]/returns: frozen /srv/home 10.0.0.2 of "tools": looks-like-a-mistake`)
+			if diff := grants("10.0.0.2", "10.0.0.5"); diff != "" {
+				t.Error(diff)
+			}
+		}
 		p.config = strings.Replace(p.config, "others:", "tools:", 1)
-		p.apply(t, 2)
+		p.apply(t, 2) // the file of the configuration alone
+		p.apply(t, 0).is(t, quiet)
 	})
 
 	t.Run("maintenance", func(t *testing.T) {
