@@ -55,7 +55,7 @@ func newJudge(today Set, e Evidence) *judge {
 	return j
 }
 
-// verdict is a row of Compare's table: why a line goes, or why it stays, or a doubt
+// verdict is a row of compare's table: why a line goes, or why it stays, or a doubt
 // that leaves no plan.
 type verdict struct {
 	reason Reason
@@ -69,7 +69,7 @@ type verdict struct {
 	takes []string
 }
 
-// judge finds the row of Compare's table that a grant is in.
+// judge finds the row of compare's table that a grant is in.
 func (j *judge) judge(g Grant) verdict {
 	if g.Owner.Public != "" {
 		return verdict{reason: PublicRemoved}

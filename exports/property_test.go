@@ -301,7 +301,7 @@ func (w *truth) renamed(g exports.Grant) bool {
 // the line of today, or the zero Grant.
 func (w *truth) frozen(g exports.Grant, place exports.Place, reason exports.FreezeReason) bool {
 	own, there := w.own(g)
-	configured := false // as it is meant
+	configured := false // the project has the path
 	if p, ok := w.owner(g); ok {
 		configs, _ := w.configured(p)
 		configured = slices.ContainsFunc(configs, func(c exports.ProjectConfig) bool {

@@ -36,7 +36,7 @@ func (j *judgement) files() {
 	}
 	if j.got.Status == command.ExitExportfs {
 		// What an exportfs leaves behind that does not do what it should, no
-		// program can mend, nor what it makes of a file that somebody edited;
+		// program can repair, nor what it makes of a file that somebody edited;
 		// else the table is that of the old file.
 		broken := strings.HasPrefix(j.exportfs, "truncates") && !strings.HasSuffix(j.exportfs, "once")
 		if (broken || j.byHand()) && strings.Contains(j.got.Stderr, "but the active table is not") ||
