@@ -203,15 +203,23 @@ func (a *asker) failed(region string, n int) int {
 // one that may list all projects by policy alone.
 func (a *asker) session(ctx context.Context, region, project string) (*session, error) {
 	t, err := a.c.root.current()
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case t.projectID == project:
+	}
+	if t.projectID == project {
 		return a.c.root, nil
-	case a.c.shownAll && once(&a.mu, a.witnesses, region, func() bool { return a.findWitness(ctx, region, t.projectID) }):
+	}
+	witnessed := func() bool {
+		return once(&a.mu, a.witnesses, region, func() bool { return a.findWitness(ctx, region, t.projectID) })
+	}
+	// One that listed all projects at once seldom has a role on each of them.
+	if a.c.shownAll && witnessed() {
 		return a.c.root, nil
 	}
 	s := once(&a.mu, a.sessions, project, func() sessionOrError { return a.projectSession(ctx, project) })
+	if s.err != nil && witnessed() {
+		return a.c.root, nil
+	}
 	return s.session, s.err
 }
 

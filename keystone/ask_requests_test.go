@@ -271,43 +271,66 @@ func TestAskRequests(t *testing.T) {
 	}
 }
 
-// TestAskWitness asks as users who may list all projects, and have no role on tools,
-// about an instance of it that is gone. Only one who is shown an instance outside his own
-// project would be shown that too.
+// TestAskWitness asks as users who have no role on the project tools about an instance
+// of it that is gone. Only one who is shown an instance outside his own project would be
+// shown that too, however the instances were listed.
 func TestAskWitness(t *testing.T) {
 	t.Parallel()
+	const together, each = exports.ListingAllProjects, exports.ListingPerProject
+	// more is a project with an instance in each region, on which the user has a role.
+	more := func(user string) func(*world) {
+		return func(w *world) {
+			w.AddProject(keystonetest.Project{ID: "more", Name: "more"})
+			for _, region := range []string{"RegionOne", "RegionTwo"} {
+				w.AddInstance(keystonetest.Instance{Name: "more", ProjectID: "more", Region: region})
+			}
+			w.AddRole(user, "deployment-prep", "reader")
+			w.AddRole(user, "more", "reader")
+		}
+	}
 	for _, test := range []struct {
-		name   string
-		login  int
-		keys   []string
-		change func(*world)
-		want   string
+		name    string
+		login   int
+		listing exports.Listing
+		keys    []string
+		change  func(*world)
+		want    string
 	}{
-		{"an instance of another served project", 4, []string{"tools", "deployment-prep"}, nil, "gone"},
-		{"an instance of a project that is not served", 4, []string{"deployment-prep"}, nil, "gone"},
-		{"one region has none but his own", 4, []string{"deployment-prep"}, func(w *world) {
+		{"an instance of another served project", 4, together, []string{"tools", "deployment-prep"}, nil, "gone"},
+		{"an instance of a project that is not served", 4, together, []string{"deployment-prep"}, nil, "gone"},
+		{"one region has none but his own", 4, together, []string{"deployment-prep"}, func(w *world) {
 			for _, i := range w.Instances("RegionTwo") {
 				if i.ProjectID == toolsID {
 					w.RemoveInstance(i.ID)
 				}
 			}
 		}, "unproved"},
-		{"others are listed, and not shown", 3, []string{"tools", "deployment-prep"}, nil, "unproved"},
-		{"others that are not served are not shown", 3, []string{"deployment-prep"}, nil, "unproved"},
+		{"others are listed, and not shown", 3, together, []string{"tools", "deployment-prep"}, nil, "unproved"},
+		{"others that are not served are not shown", 3, together, []string{"deployment-prep"}, nil, "unproved"},
+		{"an instance of a project that he has a role on", 4, each, []string{"deployment-prep", "more"}, more("boss"), "gone"},
+		{"no instance outside his own project", 4, each, []string{"deployment-prep"}, nil, "unproved"},
+		{"one that a token for its project alone is shown", 3, each, []string{"deployment-prep", "more"}, more("lister"), "unproved"},
 	} {
 		w := newWorld(t)
-		w.opts.Listing = exports.ListingAllProjects
+		as := logins()[test.login]
+		as.set(w)
+		w.AddInstance(keystonetest.Instance{Name: "prep-far", ProjectID: "deployment-prep", Region: "RegionTwo"})
 		if test.change != nil {
 			test.change(w)
 		}
-		a := w.listed(t, logins()[test.login])
-		var err error
-		if a.inventory, _, err = a.client.Projects(t.Context(), Wanted{Keys: test.keys}); err != nil {
-			t.Fatal(err)
+		creds := w.credentials()
+		as.creds(w, &creds)
+		w.opts.Listing = test.listing
+		client, err := Open(t.Context(), creds, w.options())
+		if err != nil {
+			t.Fatal(test.name, err)
 		}
-		if err := a.client.Instances(t.Context(), a.inventory); err != nil {
-			t.Fatal(err)
+		defer client.Close()
+		inventory, err := client.Inventory(t.Context(), Wanted{Keys: test.keys})
+		if err != nil {
+			t.Fatal(test.name, err)
 		}
+		a := asked{w, client, inventory}
 		got := stated(a.ask(t, "gone"))
 		if !strings.HasPrefix(got, test.want) {
 			t.Errorf("%s: %s", test.name, got)
