@@ -40,8 +40,9 @@ const nothing = "e3b0c44298fc1c14"
 func (l *life) waiting(a *attempt) *refusedPlan {
 	s := parseSaid(a.got.Stdout)
 	p := &refusedPlan{id: s.plan, before: a.after.exports.text, held: map[simPlace]string{}, whole: a.got.Status == command.ExitRefused,
-		// The limit is larger after additions, so that less may need approval then.
-		sure: len(a.moments) == 1 && !a.struck() && !a.edited() &&
+		// Lists that are out of step are not the same twice. The limit is larger after
+		// additions, so that less may need approval then.
+		sure: len(a.moments) == 1 && !a.struck() && !a.edited() && len(l.truth.leftOut) == 0 &&
 			len(parseExports(a.before.exports.text).grants) == len(parseExports(a.after.exports.text).grants)}
 	for at, f := range s.frozen {
 		if f.then != "stays" {

@@ -192,7 +192,7 @@ func (t truth) unequalKeys() bool {
 // sameAsRefused reports whether the plan that is approved is made of the same things as
 // before.
 func (j *judgement) sameAsRefused(s *sight) bool {
-	return j.approve.sure && j.approve.before == j.before.exports.text && j.approve.fates == s.String()
+	return j.approve.sure && len(j.moments[0].leftOut) == 0 && j.approve.before == j.before.exports.text && j.approve.fates == s.String()
 }
 
 // byHand tells whether somebody else than the program wrote the exports file,
