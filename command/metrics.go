@@ -156,14 +156,6 @@ func (m *metrics) note(r result, err error) {
 	}
 }
 
-// freezeReasons are the values of the label of frozen_places, each of which has a value
-// in every run with a plan.
-func freezeReasons() []exports.FreezeReason {
-	return []exports.FreezeReason{
-		exports.ClaimedTwice, exports.AddressUnknown, exports.NotProved, exports.LooksLikeAMistake, exports.OverShare, exports.OverLimit,
-	}
-}
-
 // metricsError is a metrics file that could not be written. The run itself is
 // over by then.
 type metricsError struct {
@@ -366,7 +358,7 @@ func (m *metrics) labelled(gauges func(name, help, label string) *prometheus.Gau
 		return
 	}
 	frozen := gauges("frozen_places", "Frozen places of the last run. Missing if that run ended before it had a plan.", "reason")
-	for _, reason := range freezeReasons() {
+	for reason := range until { // each has a value in every run with a plan
 		frozen.WithLabelValues(string(reason)).Set(float64(m.frozen[reason]))
 	}
 }

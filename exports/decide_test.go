@@ -294,3 +294,68 @@ func TestDecideUnequalKeys(t *testing.T) {
 		t.Errorf("Keystone does not show one of them: %v", err)
 	}
 }
+
+func TestDecideListsInFileOrder(t *testing.T) {
+	e, _ := cell(t, "key is a name", "yes", "shown", "another", "here", "gone")
+	// Desired: /srv/home and /srv/other for 10.0.0.1 of tools, /srv/neighbour for
+	// 10.0.0.2 of neighbour.
+	tools := exports.Owner{ID: "id-tools", Name: "tools"}
+	grant := func(path, addr, options, instance string) exports.Grant {
+		return exports.Grant{Path: path, Client: exports.ParseClient(addr), Options: options, Owner: tools, Instance: exports.InstanceRef{ID: instance}}
+	}
+	today := exports.NewSet([]exports.Grant{
+		grant("/srv/z", "10.0.0.1", "rw", "i1"),
+		grant(home, "10.0.0.10", "rw", "own"),
+		grant(home, "10.0.0.9", "rw", "own"),
+		grant(home, "10.0.0.11", "ro", ""),
+		grant(home, "10.0.0.1", "ro", "i1"),
+		grant(other, "10.0.0.1", "rw", ""),
+	})
+	plan := mustDecide(t, today, e)
+	if got, want := plan.Today.Len(), 6; got != want {
+		t.Errorf("the plan has %d grants of today, want %d", got, want)
+	}
+	want := []string{
+		"+ /srv/neighbour 10.0.0.2 rw neighbour n1",
+		"- /srv/home 10.0.0.9 instance-gone",
+		"- /srv/home 10.0.0.10 instance-gone",
+		"- /srv/z 10.0.0.1 not-in-config",
+		"~ /srv/home 10.0.0.1 ro rw",
+		"~ /srv/home 10.0.0.11 ro rw",
+		"= /srv/home 10.0.0.11 unproved",
+	}
+	var got []string
+	for _, g := range plan.Added {
+		got = append(got, fmt.Sprintf("+ %s %s %s %s %s", g.Path, g.Client, g.Options, g.Owner, g.Instance.ID))
+	}
+	for _, r := range plan.Removed {
+		got = append(got, fmt.Sprintf("- %s %s %s", r.Path, r.Client, r.Reason))
+	}
+	for _, c := range plan.Changed {
+		got = append(got, fmt.Sprintf("~ %s %s %s %s", c.New.Path, c.New.Client, c.Old.Options, c.New.Options))
+	}
+	for _, f := range plan.Frozen {
+		got = append(got, fmt.Sprintf("= %s %s %s", f.Path, f.Client, f.Reason))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("plan (-want +got):\n%s", diff)
+	}
+	var then []string
+	for _, g := range plan.Desired.Grants() {
+		then = append(then, fmt.Sprintf("%s %s %s %s", g.Path, g.Client, g.Options, g.Instance.ID))
+	}
+	wantThen := []string{"/srv/home 10.0.0.1 rw i1", "/srv/home 10.0.0.11 rw ", "/srv/neighbour 10.0.0.2 rw n1", "/srv/other 10.0.0.1 rw i1"}
+	if diff := cmp.Diff(wantThen, then); diff != "" {
+		t.Errorf("the file then (-want +got):\n%s", diff)
+	}
+}
+
+func TestDecideOfNothing(t *testing.T) {
+	plan, err := decided(exports.Set{}, exports.Evidence{Config: &exports.Config{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(plan.Added)+len(plan.Removed)+len(plan.Changed)+len(plan.Warnings) != 0 {
+		t.Errorf("a plan out of nothing: %+v", plan)
+	}
+}
