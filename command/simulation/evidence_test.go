@@ -170,8 +170,12 @@ func (s *sight) unwanted(at simPlace, g simGrant) fates {
 	if elsewhere {
 		f["removed served-elsewhere"] = true
 	}
+	best := simHere // of several keys the one counts whose mount is here
+	if !where[simHere] {
+		best = simUnknown
+	}
 	known := slices.ContainsFunc(keys, func(key string) bool {
-		return len(s.hosts([]string{key}, at.path)) > 0 && s.meaning(key) == g.owner.project && s.visible(g.owner.project)
+		return s.hosts([]string{key}, at.path)[best] && s.meaning(key) == g.owner.project && s.visible(g.owner.project)
 	})
 	for _, state := range states {
 		switch {

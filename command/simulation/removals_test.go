@@ -80,11 +80,11 @@ func (j *judgement) fate(at simPlace) {
 func (j *judgement) fateOf(at simPlace) string {
 	old, today := j.old.grants[at]
 	now, then := j.new.grants[at]
+	if reason, ok := j.said.removed[at]; ok {
+		return "removed " + reason // though an addition can wait there
+	}
 	if f, ok := j.said.frozen[at]; ok {
 		return "frozen " + f.reason
-	}
-	if reason, ok := j.said.removed[at]; ok {
-		return "removed " + reason
 	}
 	switch {
 	case j.command == "plan":
@@ -161,11 +161,15 @@ func (j *judgement) removals() {
 }
 
 // frozenLine checks that a frozen place keeps its line, with the options of the
-// configuration at most, and that nothing is added.
+// configuration at most, and that nothing is added. Where others claim the address twice,
+// a line goes for a reason of its own.
 func (j *judgement) frozenLine(at simPlace, f saidFrozen) {
 	j.stats.frozen[f.reason]++
 	old, today := j.old.grants[at]
 	now, then := j.new.grants[at]
+	if _, gone := j.said.removed[at]; gone && f.reason == "claimed-twice" {
+		today = false
+	}
 	switch {
 	case today != then:
 		j.wrong("", "%s %s is frozen (%s), but a line is there: %t, then %t", at.path, at.client, f.reason, today, then)
