@@ -120,7 +120,7 @@ func (l *life) aMoment() []*simMoment {
 			{on: stream(project), nth: nth(), change: removeInstance(mine)},
 			{on: stream(other), nth: nth(), change: putInstance(l.id("i-"), i)},
 		}
-	case n == 8:
+	case n == 8 && !l.truth.unknown: // else that would not show in the list of regions
 		p := l.truth.projects[project]
 		p.disabled = true
 		scope := project
