@@ -216,6 +216,7 @@ func TestClaimedTwiceOnASharedPath(t *testing.T) {
 		a, b := project("a", instance("a1", contested.String())), project("b", instance("b1", contested.String()))
 		e := served(a, b)
 		e.Config.Limits = exports.Limits{MaxRemoved: 10}
+		e.Config.Public = []exports.PublicLine{{Name: "all", Path: "/pub", Client: exports.Client{Literal: "*"}, Options: "ro"}}
 		if !configured {
 			e.Config.Projects[0].Mounts = e.Config.Projects[0].Mounts[:1]
 		}
