@@ -213,14 +213,14 @@ func answer(e *exports.Evidence, a exports.Answer) {
 // although two others claim its address, and what the other one wants there waits.
 func TestClaimedTwiceOnASharedPath(t *testing.T) {
 	for _, configured := range []bool{true, false} {
-		a, b := project("a", instance("a1", contested.String())), project("b", instance("b1", contested.String()))
+		a, b := project("a", instance("a0", "10.0.0.7"), instance("a1", contested.String())), project("b", instance("b1", contested.String()))
 		e := served(a, b)
 		e.Config.Limits = exports.Limits{MaxRemoved: 10}
 		e.Config.Public = []exports.PublicLine{{Name: "all", Path: "/pub", Client: exports.Client{Literal: "*"}, Options: "ro"}}
 		if !configured {
 			e.Config.Projects[0].Mounts = e.Config.Projects[0].Mounts[:1]
 		}
-		g := exports.Grant{Path: "/srv/shared", Client: exports.Client{Addr: contested}, Options: "old", Owner: exports.Owner{ID: "id-a", Name: "a"}, Instance: exports.InstanceRef{ID: "a1"}}
+		g := exports.Grant{Path: "/srv/shared", Client: exports.Client{Addr: contested}, Options: "old", Owner: exports.Owner{ID: "id-a", Name: "a"}, Instance: exports.InstanceRef{ID: "a0"}}
 		keeps := exports.Grant{Path: "/srv/b", Client: exports.ParseClient("10.0.0.77"), Options: "rw,b", Owner: exports.Owner{ID: "id-b", Name: "b"}}
 		plan := mustDecide(t, exports.NewSet([]exports.Grant{g, keeps}), e)
 		line, there := plan.Desired.At(g.Place())
