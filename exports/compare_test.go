@@ -251,6 +251,20 @@ func TestClaimedTwiceOnASharedPath(t *testing.T) {
 	}
 }
 
+// TestClaimedTwiceNamesTheFirst has a line without an instance, whose project has the
+// address twice and another one once: the order of the listing does not matter.
+func TestClaimedTwiceNamesTheFirst(t *testing.T) {
+	addr := contested.String()
+	for _, ids := range [][]string{{"a1", "a2"}, {"a2", "a1"}} {
+		e := served(project("a", instance(ids[0], addr), instance(ids[1], addr)), project("b", instance("b1", addr)))
+		g := exports.Grant{Path: "/srv/shared", Client: exports.Client{Addr: contested}, Options: "rw,a", Owner: exports.Owner{ID: "id-a", Name: "a"}}
+		plan := mustDecide(t, exports.NewSet([]exports.Grant{g}), e)
+		if line, ok := plan.Desired.At(g.Place()); !ok || line.Instance.ID != "a1" {
+			t.Errorf("listed as %v: %+v", ids, line)
+		}
+	}
+}
+
 // mustDecide gives the plan for evidence to which the answers that it lacks prove
 // nothing.
 func mustDecide(t testing.TB, today exports.Set, e exports.Evidence) exports.Plan {
