@@ -100,9 +100,12 @@ func (s *sight) mayAsk(project string, everywhere bool) (can, sure bool) {
 // another is a key that is its name in the line and means another project by now.
 func (s *sight) keys(o simOwner) (keys []string, another string) {
 	for _, key := range slices.Sorted(maps.Keys(s.config.private)) {
-		id := s.meaning(key)
+		id := ""
+		if s.asks() {
+			id = s.meaning(key)
+		}
 		switch {
-		case key == o.project || id == o.project:
+		case key == o.project || id != "" && id == o.project:
 			keys = append(keys, key)
 		case key != o.name || isID(key):
 		case id == "":
