@@ -224,6 +224,37 @@ func TestDecideClaimedTwiceKeepsTheLine(t *testing.T) {
 	})
 }
 
+// TestFrozenLineFollows: a frozen line has the options of the key that means its project,
+// and the names that Keystone has for that project, and no others.
+func TestFrozenLineFollows(t *testing.T) {
+	const addr = "10.0.0.1"
+	replaced := served(project("a"))
+	replaced.Inventory.IDs = map[string]exports.Project{"id-before": {Sight: exports.Shown, ID: "id-before", Name: "b", Enabled: true}}
+	renamed := served(project("a"))
+	renamed.Config.Projects[0].Key = "id-a"
+	renamed.Inventory.Projects = map[string]exports.Project{"id-a": {Sight: exports.Shown, ID: "id-a", Name: "new", Enabled: true}}
+	for _, test := range []struct {
+		name  string
+		e     exports.Evidence
+		owner exports.Owner
+		want  exports.Owner
+		opts  string
+	}{
+		{"its key", served(project("a")), exports.Owner{ID: "id-a", Name: "a"}, exports.Owner{ID: "id-a", Name: "a"}, "rw,a"},
+		{"its project has a new name", renamed, exports.Owner{ID: "id-a", Name: "a"}, exports.Owner{ID: "id-a", Name: "new"}, "rw,a"},
+		{"its key means another project", replaced, exports.Owner{ID: "id-before", Name: "a"}, exports.Owner{ID: "id-before", Name: "b"}, "before"},
+		{"adopted", served(project("a")), exports.Owner{Name: "a"}, exports.Owner{Name: "a"}, "rw,a"},
+	} {
+		old := granted("/srv/a", addr, "a", "i1")
+		old.Options, old.Owner = "before", test.owner
+		plan := decide(t, []exports.Grant{old}, test.e, unproved)
+		got, ok := plan.Desired.At(old.Place())
+		if !ok || got.Owner != test.want || got.Options != test.opts || len(plan.Frozen) != 1 {
+			t.Errorf("%s: the line is %+v, frozen %+v", test.name, got, plan.Frozen)
+		}
+	}
+}
+
 func TestDecideClaimedTwiceNames(t *testing.T) {
 	plan := decide(t, nil, served(project("a", instance("i1", "10.0.0.1")), project("b", instance("i2", "10.0.0.1"))), gone)
 	want := `it is an address of instance "name of i1" (i1) of project "a" (id-a) in region east and of instance "name of i2" (i2) of project "b" (id-b) in region east`
