@@ -116,7 +116,8 @@ type item struct {
 // is the doubt. With any line in doubt there is no plan but an *UnclearError.
 //
 // A place at which the desired grant is for an address that two projects claim is
-// frozen as claimed-twice.
+// frozen as claimed-twice. What a project would get that takes part in what looks like a
+// mistake is frozen for that, see takeAlong.
 func compare(today, desired Set, e Evidence, claims map[netip.Addr][]Claim) []item {
 	var items []item
 	var j *judge
@@ -141,11 +142,13 @@ func compare(today, desired Set, e Evidence, claims map[netip.Addr][]Claim) []it
 			items = append(items, item{wanted: wanted, desired: wanted})
 		case moves(*old, *wanted):
 			items = append(items, judging().moved(old, wanted))
+		case e.passes(*old, *wanted):
+			items = append(items, item{old: old, wanted: wanted, desired: wanted})
 		case old.Options != wanted.Options:
 			items = append(items, item{old: old, wanted: wanted, desired: wanted})
 		}
 	}
-	return takeAlong(items)
+	return takeAlong(items, judging)
 }
 
 // moves reports whether a line names another instance than the desired grant. One that
@@ -169,6 +172,12 @@ func (j *judge) moved(old, wanted *Grant) item {
 		wanted = &stays
 	}
 	return item{old: old, wanted: wanted, desired: desired, verdict: verdict{why: v.why, ask: v.ask, takes: v.takes}}
+}
+
+// passes reports whether a line that names no instance, or is a public one, is to be of
+// another project.
+func (e Evidence) passes(old, wanted Grant) bool {
+	return wanted.Owner.ID != "" && old.Owner != (Owner{}) && (old.Owner.Public != "" || old.Instance.ID == "") && e.projectID(old.Owner) != wanted.Owner.ID
 }
 
 // contested is the place of a desired grant for an address that instances of two
@@ -243,33 +252,47 @@ func (j *judge) follow(g Grant) *Grant {
 	return &g
 }
 
-// takeAlong freezes the additions that look like the mistake of a frozen line.
-func takeAlong(items []item) []item {
-	takes := map[string]*item{} // by the id of the project
-	for n := range items {
-		i := &items[n]
+// takeAlong freezes the additions that look like the mistake of a frozen line. The
+// project that they are of gets no line of another one either: with that it would have
+// grants by the next run, and the mistake would not look like one any more.
+func takeAlong(items []item, judging func() *judge) []item {
+	takes := map[string]verdict{} // by the id of the project
+	for _, i := range items {
 		if i.verdict.reason != "" {
 			continue
 		}
 		for _, t := range i.verdict.takes {
-			if takes[t] == nil {
-				takes[t] = i
+			if _, ok := takes[t]; !ok {
+				takes[t] = verdict{frozen: LooksLikeAMistake, why: i.verdict.why}
 			}
 		}
 	}
 	if len(takes) == 0 {
 		return items
 	}
-	for n := range items {
-		i := &items[n]
-		if i.old != nil || i.verdict.frozen != "" || i.wanted.Owner.Public != "" {
+	all := make([]item, 0, len(items))
+	for _, i := range items {
+		var waits verdict
+		if i.wanted != nil && i.verdict.frozen == "" {
+			waits = takes[i.wanted.Owner.ID]
+		}
+		if waits.frozen == "" || i.old != nil && judging().projectID(i.old.Owner) == i.wanted.Owner.ID {
+			all = append(all, i)
 			continue
 		}
-		if cause := takes[i.wanted.Owner.ID]; cause != nil {
-			i.verdict = verdict{frozen: LooksLikeAMistake, why: cause.verdict.why}
+		addition := item{wanted: i.wanted, desired: i.wanted, verdict: waits}
+		if i.old == nil {
+			all = append(all, addition)
+			continue
 		}
+		if v := judging().judge(*i.old); v.reason != "" {
+			all = append(all, item{old: i.old, verdict: v, replaced: true}, addition)
+			continue
+		}
+		i.wanted = judging().follow(*i.old)
+		all = append(all, i)
 	}
-	return items
+	return all
 }
 
 // pairs walks the places of two lists that are in order. A grant is nil where its

@@ -1,6 +1,7 @@
 package exports_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -112,5 +113,62 @@ func TestSlips(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestMistakeLasts: a project that takes over the paths of another one gets no line of
+// anybody while that looks like a mistake. With one it would have grants by the next run,
+// which would then remove all the others.
+func TestMistakeLasts(t *testing.T) {
+	const kept, passes = "10.0.0.1", "10.0.0.3"
+	line := granted("/srv/shared", passes, "a", "i3")
+	nameless, adopted, public := granted("/srv/shared", passes, "a", ""), granted("/srv/shared", passes, "a", ""), granted("/srv/b", passes, "", "")
+	adopted.Owner.ID = ""
+	public.Owner = exports.Owner{Public: "one"}
+	found := func(q exports.Question) exports.Answer {
+		if q.Instance == "i1" {
+			return exports.Answer{State: exports.Found, Instance: instance("i1", kept), Read: true, Why: "200"}
+		}
+		return gone(q)
+	}
+	for _, test := range []struct {
+		name   string
+		line   exports.Grant
+		owner  string // of the place after the run; empty if there is no line
+		reason exports.Reason
+	}{
+		{"its instance is gone", line, "", exports.NotInConfig},
+		{"it names no instance", nameless, "a", ""},
+		{"it names no instance and no id", adopted, "a", ""},
+		{"a public line", public, "", exports.PublicRemoved},
+	} {
+		e := served(project("b", instance("j1", passes), instance("j2", "10.0.0.9")))
+		e.Inventory.IDs = map[string]exports.Project{"id-a": project("a")}
+		today := []exports.Grant{granted("/srv/shared", kept, "a", "i1"), test.line}
+		for run := range 3 {
+			plan := decide(t, today, e, found)
+			today = plan.Desired.Grants()
+			if line, ok := plan.Desired.At(granted("/srv/shared", kept, "", "").Place()); !ok || line.Owner.Name != "a" {
+				t.Fatalf("%s, run %d: removed %+v", test.name, run, plan.Removed)
+			}
+			for _, g := range today {
+				if g.Owner.ID == "id-b" {
+					t.Errorf("%s, run %d: the other project gets %s for %s", test.name, run, g.Path, g.Client)
+				}
+			}
+			got, ok := plan.Desired.At(test.line.Place())
+			if ok != (test.owner != "") || got.Owner.Name != test.owner {
+				t.Errorf("%s, run %d: the line is %+v", test.name, run, got)
+			}
+			if run == 0 && test.reason != "" && (len(plan.Removed) != 1 || plan.Removed[0].Reason != test.reason) {
+				t.Errorf("%s: removed %+v", test.name, plan.Removed)
+			}
+			waits := slices.ContainsFunc(plan.Frozen, func(f exports.Frozen) bool {
+				return f.Place == test.line.Place() && f.Reason == exports.LooksLikeAMistake && f.Today == nil && f.Held
+			})
+			if waits != (test.owner == "") {
+				t.Errorf("%s, run %d: frozen %+v", test.name, run, plan.Frozen)
+			}
+		}
 	}
 }

@@ -29,6 +29,7 @@ func examine(name string, w smallWorld, found *differences) string {
 		x.structure()
 		x.evidence()
 		x.approved()
+		x.again()
 		x.without()
 	}
 	if strings.HasPrefix(*worldsFlag, name) {

@@ -2,6 +2,8 @@ package exports_test
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 
 	"nfs-exportd/exports"
 )
@@ -58,4 +60,23 @@ func status(err error) int {
 		return 69
 	}
 	return 70
+}
+
+// again decides once more after the plan was carried out: a removal that looks like a
+// mistake does not stop to look like one because of that.
+func (x *examiner) again() {
+	mistakes := slices.DeleteFunc(slices.Clone(x.d.plan.Frozen), func(f exports.Frozen) bool {
+		return f.Reason != exports.LooksLikeAMistake || f.Today == nil
+	})
+	if len(mistakes) == 0 || x.d.refused() {
+		return
+	}
+	w := x.w
+	w.today = x.d.plan.Desired
+	again := settle(w, nil)
+	for _, r := range again.plan.Removed {
+		if slices.ContainsFunc(mistakes, func(f exports.Frozen) bool { return f.Place == r.Place() }) && !again.refused() {
+			x.report(fmt.Sprintf("a mistake ends with the next run, as %s", r.Reason), "%v\nthen %s", r.Place(), again)
+		}
+	}
 }
