@@ -198,25 +198,28 @@ func (j job) approve(r result) {
 		if a.places > 0 {
 			also = fmt.Sprintf(" with %s, which an approval carries out too", count(a.places, "frozen place"))
 		}
-		switch refused := r.refused(); {
+		refused := r.refused()
+		switch {
 		case a.given:
 			return "given", nil
-		case j.flags.approve != "" && a.places == 0 && refused == "" && r.changes():
+		case j.flags.approve == "" || !r.changes() && len(r.plan.Frozen) == 0:
+		case a.places == 0 && refused == "":
 			return "", &approvalError{
 				why:  fmt.Sprintf("plan %q was approved, but nothing needs approval any more", j.flags.approve),
 				next: "run apply without --" + flagApprove,
 			}
-		case j.flags.approve != "" && (r.changes() || len(r.plan.Frozen) > 0):
+		default:
 			return "", &approvalError{
 				why:  fmt.Sprintf("plan %q was approved, but by now the plan is %s", j.flags.approve, a.id),
 				next: "read the new plan" + also + "; if it is right, run: " + j.approveCommand(a.id),
 			}
+		}
+		switch {
 		case refused == "":
 			return "not needed", nil
 		case j.purpose == toCheck:
 			return "", &approvalError{why: refused, next: "run plan, read it, and if it is right, approve it"}
-		default:
-			return "", &approvalError{why: refused, next: "read the plan" + also + "; if it is right, run: " + j.approveCommand(a.id)}
 		}
+		return "", &approvalError{why: refused, next: "read the plan" + also + "; if it is right, run: " + j.approveCommand(a.id)}
 	})
 }
