@@ -90,10 +90,30 @@ func (a *asker) findRegions(ctx context.Context) {
 	case err != nil && (len(a.read) == 0 || !isStatus(err, http.StatusForbidden)):
 		a.unknown = err.Error()
 	}
+	if a.unknown == "" {
+		a.unknown = sameNova(a.inventory)
+	}
 	a.regions = union(a.read, all)
 	if t, err := a.c.root.current(); err == nil {
 		a.regions = union(a.regions, t.computeRegions())
 	}
+}
+
+// sameNova says which regions have one Nova, as one instance is listed in both: then
+// another Nova may not be in the catalog.
+func sameNova(inventory exports.Inventory) string {
+	seen := map[string]string{} // regions, by the id of an instance
+	for _, p := range inventory.Projects {
+		for _, i := range p.Instances {
+			other, ok := seen[i.ID]
+			if ok && other != i.Region {
+				return fmt.Sprintf("the regions %s and %s have one Nova, as instance %s is listed in both: correct the catalog",
+					printable.Quote(min(other, i.Region)), printable.Quote(max(other, i.Region)), printable.ID(i.ID))
+			}
+			seen[i.ID] = i.Region
+		}
+	}
+	return ""
 }
 
 // union gives what is in either list, in their order.
@@ -151,8 +171,8 @@ func (a *asker) answer(ctx context.Context, q exports.Question) exports.Answer {
 	return exports.Answer{State: exports.Gone, Why: strings.Join(gone, "; ")}
 }
 
-// askRegion asks for one instance in one region. counts says that a failure is one of
-// those after which no more is asked there.
+// askRegion asks for one instance in one region. counts says that a refusal is one of the
+// failures after which no more is asked there.
 func (a *asker) askRegion(ctx context.Context, s *session, region string, q exports.Question, counts bool) exports.Answer {
 	if a.failed(region, 0) >= maxFailures {
 		return exports.Answer{Why: fmt.Sprintf("Nova of region %s was not asked, because it failed %d times before", printable.Quote(region), maxFailures)}
@@ -164,7 +184,7 @@ func (a *asker) askRegion(ctx context.Context, s *session, region string, q expo
 	found, err := n.show(ctx, q.Instance)
 	if err != nil {
 		// A refusal to a token for one project says nothing about the others.
-		if _, refused := errors.AsType[*RefusedError](err); counts && ctx.Err() == nil && (!refused || s == a.c.root) {
+		if _, refused := errors.AsType[*RefusedError](err); ctx.Err() == nil && (!refused || counts && s == a.c.root) {
 			a.failed(region, 1)
 		}
 		return exports.Answer{Why: err.Error()}
@@ -265,7 +285,7 @@ func (a *asker) project(id string) exports.Project {
 }
 
 // findWitness reports whether Nova of a region shows root's token, by id, an instance
-// outside its own project.
+// outside its own project. One that is in no cell yet Nova shows to everybody.
 func (a *asker) findWitness(ctx context.Context, region, own string) bool {
 	a.c.mu.Lock()
 	by, tried := a.c.witnessed[region]
@@ -286,11 +306,11 @@ func (a *asker) tryWitnesses(ctx context.Context, region, own string) *token {
 	}
 	for _, q := range a.candidates(region, own) {
 		found, err := n.show(ctx, q.Instance)
-		_, unavailable := errors.AsType[*UnavailableError](err)
+		late, unavailable := errors.AsType[*UnavailableError](err)
 		switch {
-		case unavailable:
-			return nil // the next would take as long
-		case err == nil && found.ID != "" && found.projectID == cmp.Or(q.Project, found.projectID) && found.projectID != own && found.Status != "DELETED":
+		case unavailable && late.Status == 0:
+			return nil // there was no answer, and for the next there would be none either
+		case err == nil && found.ID != "" && found.projectID == cmp.Or(q.Project, found.projectID) && found.projectID != own && found.Status != "DELETED" && found.Status != "BUILD":
 			return found.by
 		}
 	}
@@ -307,7 +327,7 @@ func (a *asker) candidates(region, own string) []exports.Question {
 			continue
 		}
 		for _, i := range p.Instances {
-			if i.Region == region && isPlainID(i.ID) && i.Status != "DELETED" {
+			if i.Region == region && isPlainID(i.ID) && i.Status != "DELETED" && i.Status != "BUILD" {
 				of[p.ID] = append(of[p.ID], exports.Question{Project: p.ID, Instance: i.ID})
 			}
 		}

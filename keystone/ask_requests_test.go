@@ -45,6 +45,12 @@ func TestAskRegions(t *testing.T) {
 			w.Inject(no.On(keystonetest.Regions))
 			w.SetEndpoints("RegionTwo", keystonetest.Endpoint{Interface: "admin", URL: "{base}/compute/RegionTwo/v2.1"})
 		}, gone, `unproved: "RegionTwo"`},
+		{"two regions have one Nova", nil, func(w *world) {
+			w.SetEndpoints("RegionTwo", keystonetest.Endpoint{Interface: "public", URL: "{base}/compute/RegionOne/v2.1/"})
+		}, gone, `unproved: one Nova "RegionOne" "RegionTwo"`},
+		{"two regions have one Nova, and found", nil, func(w *world) {
+			w.SetEndpoints("RegionTwo", keystonetest.Endpoint{Interface: "public", URL: "{base}/compute/RegionOne/v2.1/"})
+		}, here, "found: RegionOne"},
 		{"no list of regions", []string{"RegionOne"}, func(w *world) { w.Inject(no.On(keystonetest.Regions)) }, gone, "gone: RegionOne RegionTwo"},
 		{"a broken list of regions", []string{"RegionOne"}, func(w *world) { w.Inject(broken.On(keystonetest.Regions)) }, gone, "unproved: /v3/regions"},
 		{"a broken list of regions, and found", []string{"RegionOne"}, func(w *world) { w.Inject(broken.On(keystonetest.Regions)) }, here, "found: RegionOne"},
@@ -309,6 +315,14 @@ func TestAskWitness(t *testing.T) {
 		{"others that are not served are not shown", 3, together, []string{"deployment-prep"}, nil, "unproved"},
 		{"an instance of a project that he has a role on", 4, each, []string{"deployment-prep", "more"}, more("boss"), "gone"},
 		{"no instance outside his own project", 4, each, []string{"deployment-prep"}, nil, "unproved"},
+		{"one that is not in a cell yet", 3, together, []string{"tools", "deployment-prep"}, func(w *world) {
+			for _, region := range []string{"RegionOne", "RegionTwo"} {
+				for _, i := range w.Instances(region) {
+					w.RemoveInstance(i.ID)
+				}
+				w.AddInstance(keystonetest.Instance{Name: "new", ProjectID: toolsID, Region: region, Status: "BUILD", Unscheduled: true})
+			}
+		}, "unproved"},
 		{"one that a token for its project alone is shown", 3, each, []string{"deployment-prep", "more"}, more("lister"), "unproved"},
 	} {
 		w := newWorld(t)
@@ -338,6 +352,54 @@ func TestAskWitness(t *testing.T) {
 		if test.want == "unproved" && !strings.Contains(got, "get a token for project") {
 			t.Errorf("%s: no refusal in %s", test.name, got)
 		}
+	}
+}
+
+// TestAskWitnessBroken has instances that Nova cannot show, of one project: one of
+// another is a witness as good.
+func TestAskWitnessBroken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opts.Listing = exports.ListingAllProjects
+	a := w.listed(t, logins()[5])
+	of := map[string]string{} // projects, by the path of an instance
+	for _, i := range w.Instances("RegionOne") {
+		of["/compute/RegionOne/v2.1/servers/"+i.ID] = i.ProjectID
+	}
+	broken, _ := keystonetest.FaultNamed("status-500")
+	injected := w.Inject(keystonetest.Fault{Kind: keystonetest.OneInstance, Do: broken.Do, Match: func(r keystonetest.Request) bool {
+		return of[r.Path] == toolsID
+	}})
+	if got := a.ask(t, "gone"); got.State != exports.Gone || injected.Hits() == 0 {
+		t.Errorf("%s, %d hits\n%v", stated(got), injected.Hits(), w.Requests())
+	}
+}
+
+// TestAskFallbackFails asks about instances of a project for which there is no token, in a
+// region whose Nova is broken: after three failures no more is asked there.
+func TestAskFallbackFails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opts.Concurrency, w.opts.Regions = 1, []string{"RegionOne"}
+	a := w.listed(t, logins()[3])
+	broken, _ := keystonetest.FaultNamed("status-500")
+	w.Inject(keystonetest.Fault{Kind: keystonetest.OneInstance, Do: broken.Do})
+	var questions []exports.Question
+	for n := range 10 {
+		questions = append(questions, exports.Question{Project: "not-ours", Instance: fmt.Sprintf("gone-%d", n)})
+	}
+	if _, err := a.client.Ask(t.Context(), questions, a.inventory); err != nil {
+		t.Fatal(err)
+	}
+	counted := map[string]int{}
+	for _, r := range w.Requests() {
+		if r.Kind == keystonetest.OneInstance && strings.Contains(r.Path, "gone-") {
+			counted[r.Region]++
+		}
+	}
+	// In the second region, which nobody listed, three of them are tried as witnesses too.
+	if diff := cmp.Diff(map[string]int{"RegionOne": 6, "RegionTwo": 12}, counted); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -75,7 +73,7 @@ func isNovas404(a *answer, id string) error {
 	switch {
 	case !isOfMicroversion(a.header, byIDMicroversion):
 		return fmt.Errorf("it is a 404, but not Nova's of microversion %s", byIDMicroversion)
-	case !slices.Contains(strings.Fields(cloudMessage(a.text)), id):
+	case !hasWord(cloudMessage(a.text), id):
 		return errors.New("it is a 404, but not Nova's for this instance")
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"nfs-exportd/exports"
@@ -298,7 +299,7 @@ func (c *Client) askForID(ctx context.Context, id string) (exports.Project, erro
 		use: func(a *answer) error {
 			if a.Status == http.StatusNotFound {
 				// Any proxy can say 404. Keystone says what it could not find.
-				if !strings.Contains(cloudMessage(a.text), id) {
+				if !hasWord(cloudMessage(a.text), id) {
 					return errors.New("it is a 404, but not Keystone's for this project")
 				}
 				found = exports.Project{Sight: exports.Absent, Why: a.String()}
@@ -324,6 +325,12 @@ func (c *Client) askForID(ctx context.Context, id string) (exports.Project, erro
 		},
 	})
 	return found, err
+}
+
+// hasWord reports whether a message has a word, perhaps with a mark behind it: one that
+// quotes a path has not.
+func hasWord(message, word string) bool {
+	return slices.ContainsFunc(strings.Fields(message), func(w string) bool { return w == word || strings.TrimRight(w, ".,:;") == word })
 }
 
 // askForName asks for the project of a name in the domain.

@@ -304,7 +304,8 @@ func TestAnotherForID(t *testing.T) {
 // TestNotKeystones404 has a 404 that is a proxy's.
 func TestNotKeystones404(t *testing.T) {
 	t.Parallel()
-	for _, body := range []string{`{}`, `{"error":{"message":"Not Found"}}`, `{"error":{"message":"Could not find project: abc."}}`} {
+	for _, body := range []string{`{}`, `{"error":{"message":"Not Found"}}`, `{"error":{"message":"Could not find project: abc."}}`,
+		`{"error":{"message":"No such page: /v3/projects/` + deletedID + `."}}`, `{"error":{"message":"` + deletedID + `0 is not there"}}`} {
 		w := newWorld(t)
 		w.Inject(keystonetest.Fault{Kind: keystonetest.OneProject, Do: keystonetest.Answer(404, body)})
 		if _, err := w.read(t.Context(), Wanted{IDs: owners(deletedID)}); class(err) != "untrusted" {

@@ -36,6 +36,9 @@ type Instance struct {
 	// NoRequestSpec is that Nova has lost the instance's request spec, as of old ones:
 	// while the cell is down it takes it for one that is not there.
 	NoRequestSpec bool `yaml:"-"`
+	// Unscheduled is that the instance is in no cell yet: there is but the request to
+	// build it, which Nova finds by its id for whoever asks.
+	Unscheduled bool `yaml:"-"`
 }
 
 // softDeleted is the status of an instance that is only shown by its id.

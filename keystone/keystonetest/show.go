@@ -28,7 +28,7 @@ func (c *Cloud) showInstance(k *call, r *region, minor int) *answer {
 		return novaNoInstance(id)
 	case noProject, i.cell.down && !own && !admin, own && c.settings.Policy.OnlyAdminsShow && !admin:
 		return novaForbidden(policy)
-	case !own && !admin:
+	case !own && !admin && !i.Unscheduled: // a build request is read without its project
 		return novaNoInstance(id)
 	}
 	body := i.appendTo([]byte(`{"server":`), k.base+"/compute/"+url.PathEscape(r.id), true, i.cell.down)
