@@ -18,7 +18,7 @@ import (
 )
 
 // TestRealEvidence asks the real Nova for instances by their ids: in every state, with a token of every kind. It shows
-// what a 404 proves, and what it does not.
+// what a 404 proves, what it does not, and what the built program makes of it.
 func TestRealEvidence(t *testing.T) {
 	if os.Getenv(realBinary) == "" {
 		runRealInPrivate(t)
@@ -38,6 +38,7 @@ func TestRealEvidence(t *testing.T) {
 	}
 	t.Run("another project in the question", func(t *testing.T) { testRealAskElsewhere(t, b) })
 	t.Run("other 404s", func(t *testing.T) { testReal404s(t, b) })
+	t.Run("the built program", func(t *testing.T) { testRealRemovals(t, b) })
 }
 
 // evidenceBed is a cloud with the projects tools and maps, each with one instance, and a user of every kind.
