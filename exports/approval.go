@@ -30,16 +30,18 @@ func approvalOf(p *Plan) approval {
 // covers reports whether an item was held back in the plan that was approved.
 func (a approval) covers(i *item) bool { return a.held[i.heldAt()].Held }
 
-// carryOut does at a place what was held back there, if a person approved that.
+// carryOut does at a place what was held back there, if a person approved that. It does
+// nothing else: where something has been found out since that makes another line of it, the
+// place stays frozen.
 func (d *decision) carryOut(i *item) {
 	held, ok := d.approval.held[i.heldAt()]
 	if !ok || i.verdict.frozen == "" || !held.Held || held.Unasked {
 		return
 	}
-	i.verdict.frozen = ""
-	if held.Then == nil {
-		i.verdict.reason = Approved
-	} else {
-		i.verdict.reason = ""
+	switch then := held.Then; {
+	case then == nil && i.wanted == nil:
+		i.verdict.frozen, i.verdict.reason = "", Approved
+	case then != nil && i.wanted != nil && i.wanted.Options == then.Options && i.wanted.Owner.ID == then.Owner.ID:
+		i.verdict.frozen, i.verdict.reason = "", ""
 	}
 }

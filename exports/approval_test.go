@@ -180,3 +180,36 @@ func TestApprovalIsOfPlaces(t *testing.T) {
 		t.Errorf("plan (-want +got):\n%s", diff)
 	}
 }
+
+// TestApprovalOfOtherLine: what is found out after an approval makes another line of a
+// place than the plan showed, which nobody has approved.
+func TestApprovalOfOtherLine(t *testing.T) {
+	const addr = "10.0.0.5"
+	e := served(project("a", instance("a9", "10.66.0.9")), project("b", instance("b1", addr)), project("c", instance("c1", addr)))
+	e.Config.Limits = exports.Limits{MaxRemoved: 1}
+	today := []exports.Grant{
+		granted("/srv/a", "10.66.0.1", "a", "a1"), granted("/srv/a", "10.66.0.2", "a", "a2"),
+		granted("/srv/a", "10.66.0.9", "a", "a9"), granted("/srv/shared", "10.66.0.9", "a", "a9"),
+	}
+	answer := found(instance("a2", addr)) // for which nobody asks before the approval
+	before := decide(t, today, e, answer)
+	after, _, _, err := ask(exports.NewSet(today), e, &before, answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := map[exports.Place]exports.Grant{}
+	for _, f := range before.Frozen {
+		if f.Then != nil {
+			shown[f.Place] = *f.Then
+		}
+	}
+	place := granted("/srv/shared", addr, "a", "").Place()
+	if _, ok := shown[place]; !ok {
+		t.Fatalf("the plan does not show %v: %+v", place, before.Frozen)
+	}
+	for _, g := range after.Added {
+		if then, ok := shown[g.Place()]; ok && (then.Owner.ID != g.Owner.ID || then.Options != g.Options) {
+			t.Errorf("shown was %+v, and added is %+v", then, g)
+		}
+	}
+}

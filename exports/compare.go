@@ -1,6 +1,9 @@
 package exports
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Reason is positive evidence that a grant must go.
 type Reason string
@@ -102,8 +105,8 @@ type item struct {
 //
 // "Slip" is a mount that is not there any more in a way that looks like a mistake.
 // "Renamed" is a project that Keystone has under another name than the configured
-// one, "replaced" one whose name another project has taken and that lives on. An
-// "own" address is one of this server. The own instance is "gone" if Nova says so
+// one, "replaced" one whose name another project has taken and that nothing says is
+// gone. An "own" address is one of this server. The own instance is "gone" if Nova says so
 // for its id, "without it" if Nova shows it with other addresses, "bare" without an
 // address or with an empty network, "uncounted" if it has the address in a network or
 // region that does not count. Nothing is known of one that is in no list and for which
@@ -161,12 +164,12 @@ func moves(old, wanted Grant) bool {
 // moved is a grant that stays for another instance. As long as nothing proves that the
 // line's own one has lost the address, the line goes on naming that: else the grant
 // would go with the other one. The options are those of whoever is shown to have the
-// address, but where that looks like a mistake.
+// address, but for a project that takes over the path by mistake.
 func (j *judge) moved(old, wanted *Grant) item {
 	v, desired := j.judge(*old), wanted
 	if v.reason == "" {
 		stays := *j.follow(*old)
-		if v.frozen != LooksLikeAMistake {
+		if !slices.Contains(v.takes, wanted.Owner.ID) {
 			stays.Options = wanted.Options
 		}
 		wanted = &stays

@@ -90,10 +90,10 @@ func TestCompareLinesOfProjects(t *testing.T) {
 		{"the name was taken by another and the old project is hidden", "not known", func(e *exports.Evidence, g *exports.Grant) {
 			g.Owner.ID = "id-before"
 			e.Inventory.IDs["id-before"] = exports.Project{Sight: exports.Hidden, Why: "403"}
-		}, "in doubt: project-hidden"},
+		}, "frozen: looks-like-a-mistake"},
 		{"the name was taken by another and nobody asked for the old project", "not known", func(_ *exports.Evidence, g *exports.Grant) {
 			g.Owner.ID = "id-before"
-		}, "in doubt: project-hidden"},
+		}, "frozen: looks-like-a-mistake"},
 		{"its client has an address of this server, and the project is hidden", "not known", func(e *exports.Evidence, _ *exports.Grant) {
 			e.Local = append(e.Local, contested)
 			e.Inventory.Projects["tools"] = exports.Project{Sight: exports.Hidden, Why: "403"}

@@ -57,8 +57,8 @@ type decision struct {
 }
 
 // questions gives what is still to be asked: what a doubt depends on, and the rest. It
-// marks the items for which no more ids may be asked. Without approval these are those beyond
-// the limit of each project. Doubts come first, for one that is left ends the run.
+// marks the items for which no more ids may be asked: those beyond the limit of each
+// project, unless an approval is for these. Doubts come first, for one that is left ends the run.
 func (d *decision) questions() (doubtful, others []Question) {
 	asked := map[string]int{} // ids, by project
 	for q := range d.Answers {
@@ -74,7 +74,7 @@ func (d *decision) questions() (doubtful, others []Question) {
 			}
 			may, ok := seen[q]
 			if !ok {
-				may = d.approval.given || asked[q.Project] < d.allowed
+				may = asked[q.Project] < d.allowed || d.approval.held[i.heldAt()].Unasked
 				seen[q] = may
 				asked[q.Project]++
 				if may {

@@ -3,6 +3,7 @@ package exports
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"nfs-exportd/printable"
@@ -12,13 +13,14 @@ import (
 type judge struct {
 	Evidence
 	byKey    map[string]ProjectConfig
-	byID     map[string][]ProjectConfig // by the id that Keystone gave for their keys
-	hidden   []ProjectConfig            // in the order of the configuration
-	projects []Project                  // served
-	holders  map[key]int32              // by address, which of projects has it
-	listed   map[string][]Instance      // by the id of the project
-	numbers  map[Question]int           // of instances in listed, for the projects that were looked up
-	granted  map[Owner]bool             // owners of today's lines, by their id or else their name alone
+	byID     map[string][]ProjectConfig    // by the id that Keystone gave for their keys
+	hidden   []ProjectConfig               // in the order of the configuration
+	projects []Project                     // served
+	holders  map[key]int32                 // by address, which of projects has it
+	listed   map[string][]Instance         // by the id of the project
+	numbers  map[Question]int              // of instances in listed, for the projects that were looked up
+	having   map[string]map[netip.Addr]int // numbers in listed, by project and address; for those that were looked up
+	granted  map[Owner]bool                // owners of today's lines, by their id or else their name alone
 }
 
 func newJudge(today Set, e Evidence) *judge {
@@ -29,6 +31,7 @@ func newJudge(today Set, e Evidence) *judge {
 		projects: e.served(),
 		listed:   map[string][]Instance{},
 		numbers:  map[Question]int{},
+		having:   map[string]map[netip.Addr]int{},
 		granted:  map[Owner]bool{},
 	}
 	j.holders = e.holders(j.projects)

@@ -113,3 +113,15 @@ func TestMovedGrantsAskLast(t *testing.T) {
 		t.Errorf("%v, questions (-want +got):\n%s", err, diff)
 	}
 }
+
+// TestMovedOptions: the options of a place are those of the project that counts there, also
+// while another one has the address where it does not count.
+func TestMovedOptions(t *testing.T) {
+	today := []exports.Grant{granted("/srv/shared", "10.0.0.1", "a", "i1")}
+	e := served(project("a", instance("i1", "other=10.0.0.1")), project("b", instance("i2", "10.0.0.1")))
+	e.Config.OpenStack.Networks = []string{"flat"}
+	line, ok := decide(t, today, e, unproved).Desired.At(today[0].Place())
+	if !ok || line.Instance.ID != "i1" || line.Options != "rw,b" {
+		t.Errorf("the line is %+v", line)
+	}
+}

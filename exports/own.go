@@ -2,6 +2,7 @@ package exports
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"nfs-exportd/printable"
@@ -102,12 +103,28 @@ func (j *judge) uncounted(g Grant, i Instance, read bool) string {
 // nameless is what can be known of a line that names no instance. A list that has its
 // address tells that it is in use; that no list has it tells nothing.
 func (j *judge) nameless(g Grant, project string) own {
-	for _, i := range j.listed[project] {
-		if !i.deleted() && i.has(g.Client.Addr) {
-			return own{state: ownHas, why: fmt.Sprintf("instance %q (%s) has the address", i.Name, printable.ID(i.ID)) + j.uncounted(g, i, true)}
-		}
+	if n, ok := j.has(project)[g.Client.Addr]; ok {
+		i := j.listed[project][n]
+		return own{state: ownHas, why: fmt.Sprintf("instance %q (%s) has the address", i.Name, printable.ID(i.ID)) + j.uncounted(g, i, true)}
 	}
 	return own{why: "the line names no instance that could be asked for, and no instance that is listed has the address"}
+}
+
+// has gives the numbers of a project's instances by their addresses; of several, the
+// first.
+func (j *judge) has(project string) map[netip.Addr]int {
+	if j.having[project] == nil {
+		having := map[netip.Addr]int{}
+		for n, i := range slices.Backward(j.listed[project]) {
+			for _, a := range i.Addresses {
+				if !i.deleted() {
+					having[a.Addr.Unmap()] = n
+				}
+			}
+		}
+		j.having[project] = having
+	}
+	return j.having[project]
 }
 
 // bareness says which addresses of an instance Nova does not show.

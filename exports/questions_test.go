@@ -131,8 +131,8 @@ func TestDecideAsksForDoubtsFirstOfAll(t *testing.T) {
 	expect(t, decide(t, today, e, gone), "- /srv/a 10.0.0.1 instance-gone", "- /srv/a 10.0.0.2 instance-gone", "- /srv/lost 10.0.0.2 instance-gone")
 }
 
-// TestDecideAsksNoMore than the limit for each project, over all calls. Under approval
-// everything is asked.
+// TestDecideAsksNoMore than the limit for each project, over all calls, unless that is
+// approved.
 func TestDecideAsksNoMore(t *testing.T) {
 	var today []exports.Grant
 	for i := range 7 {
@@ -167,8 +167,13 @@ func TestDecideAsksNoMore(t *testing.T) {
 	if diff := cmp.Diff(want, first(t, withoutDoubt, answered, nil)); diff != "" {
 		t.Errorf("questions that are left (-want +got):\n%s", diff)
 	}
-	if got := first(t, withoutDoubt, e, &exports.Plan{}); len(got) != 11 {
+	// Under approval those are asked too that wait for it unasked.
+	plan := decide(t, withoutDoubt, e, unproved)
+	if got := first(t, withoutDoubt, e, &plan); len(got) != 11 {
 		t.Errorf("under approval these are asked: %v", got)
+	}
+	if got := first(t, withoutDoubt, e, &exports.Plan{}); len(got) != len(want)+2 {
+		t.Errorf("under an approval of something else these are asked: %v", got)
 	}
 }
 

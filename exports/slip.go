@@ -32,9 +32,9 @@ func (j *judge) slip(g Grant) slip {
 		switch {
 		case slices.ContainsFunc(own, func(q ProjectConfig) bool { return q.Key == p.Key }):
 		case unknown && shares:
-			why = "which Keystone does not know, has the same path"
+			why = "for which Keystone shows no project, has the same path"
 		case unknown && spelling.Nearest(p.Key, g.Owner.words()) != "":
-			why = "which Keystone does not know, is spelled much like it"
+			why = "for which Keystone shows no project, is spelled much like it"
 		case shares && !j.hasGrants(p.Key, project):
 			why = "which has no grants yet, has the same path"
 			s.takes = append(s.takes, project.ID)
@@ -47,10 +47,10 @@ func (j *judge) slip(g Grant) slip {
 }
 
 // replaced looks whether the key of a line is a name that another project has by now,
-// while the line's own project is still there.
+// while nothing says that the line's own project is gone.
 func (j *judge) replaced(p ProjectConfig, o Owner) slip {
 	project := j.Inventory.Projects[p.Key]
-	if o.ID == "" || project.Sight != Shown || project.ID == o.ID || j.Inventory.IDs[o.ID].Sight != Shown {
+	if o.ID == "" || project.Sight != Shown || project.ID == o.ID || j.Inventory.IDs[o.ID].Sight == Absent {
 		return slip{}
 	}
 	return slip{
