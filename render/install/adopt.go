@@ -52,8 +52,8 @@ func (e *AdoptError) Error() string {
 
 // ReadAdopted reads a file to be adopted: lines of PATH -OPTIONS CLIENT..., or
 // of PATH CLIENT(OPTIONS)... as public entries have them. It returns an
-// *AdoptError if exportfs would understand more than this in it, and a
-// *disk.Error.
+// *AdoptError if exportfs would understand more than this in it or this program wrote
+// it, and a *disk.Error.
 func ReadAdopted(path string) (Adopted, error) {
 	snapshot, err := File{path}.Load()
 	if err != nil {
@@ -65,6 +65,9 @@ func ReadAdopted(path string) (Adopted, error) {
 	owner, problem := adoptedOwner(filepath.Base(path))
 	if problem != "" {
 		return Adopted{}, &AdoptError{path, []render.Line{{Problem: problem}}}
+	}
+	if ours := render.Parse(snapshot.Text); !ours.Edited && ours.Set.Len() > 0 {
+		return Adopted{}, &AdoptError{path, []render.Line{{Problem: "nfs-exportd wrote it, with the projects in its comments, which adopting would lose: put it in the place of the exports file"}}}
 	}
 	adopted := Adopted{Path: path, Lines: map[exports.Place]int{}, snapshot: snapshot}
 	parsed := render.ParseForeign(path, snapshot.Text)

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/render"
 	"nfs-exportd/render/rendertest"
 )
 
@@ -72,7 +73,12 @@ func TestReadAdopted(t *testing.T) {
 func TestReadAdoptedErrors(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
+	own, err := render.Marshal(exports.NewSet([]exports.Grant{rendertest.Grant(t, "/srv/a 10.0.0.1(rw)", exports.Owner{ID: "id", Name: "tools"})}))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, text := range map[string]string{
+		"own.exports":      string(own),
 		"tools.txt":        "/srv/a -rw 10.0.0.1\n",
 		".exports":         "/srv/a -rw 10.0.0.1\n",
 		"broken.exports":   "/srv/a 10.0.0.1(rw\n",
