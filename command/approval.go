@@ -35,11 +35,18 @@ func (j job) needsApproval(s situation, f *files, plan exports.Plan) (a approval
 			}
 		}
 		hold("place %q %q %q %q", lineOf(before), lineOf(after), reason, f.othersAt(place))
+		if before != nil {
+			hold("of %q %q", before.Owner.ID, before.Instance.ID)
+		}
+		if after != nil {
+			hold("for %q", after.Owner.ID)
+		}
 	}
 	for _, frozen := range plan.Frozen {
 		if frozen.Held {
 			reason := string(frozen.Reason)
-			if frozen.Unasked { // such an approval is for what Nova proves
+			// Such an approval is for what Nova proves, as each of what is over the share is.
+			if frozen.Unasked && frozen.Reason != exports.OverShare {
 				reason += ", if proved"
 			}
 			at(frozen.Today, frozen.Then, reason)
@@ -62,7 +69,7 @@ func (j job) needsApproval(s situation, f *files, plan exports.Plan) (a approval
 	}
 	if len(a.refused) > 0 { // then all of the plan needs approval
 		for _, r := range plan.Removed {
-			at(&r.Grant, nil, string(r.Reason))
+			at(&r.Grant, nil, reasonForID(r.Reason))
 		}
 		for _, c := range plan.Changed {
 			at(&c.Old, &c.New, "changed")
@@ -70,6 +77,16 @@ func (j job) needsApproval(s situation, f *files, plan exports.Plan) (a approval
 	}
 	a.id = render.PlanID(held...)
 	return a, nil
+}
+
+// reasonForID is a reason as the plan id has it: another tenant chooses whether an address
+// that its instance has lost is released or reassigned.
+func reasonForID(reason exports.Reason) string {
+	switch reason {
+	case exports.InstanceGone, exports.AddressReleased, exports.AddressReassigned:
+		return "left"
+	}
+	return string(reason)
 }
 
 // lineOf is the line of a grant as exportfs reads it, without its comment.
@@ -144,6 +161,8 @@ func unownedText(f *files, entries []string) string {
 	switch {
 	case !f.old.Exists:
 		state = "does not exist"
+	case len(f.parsed.Unread) > 0:
+		state = "has lines that nfs-exportd cannot read"
 	case f.parsed.Set.Len() > 0:
 		state = "lacks lines"
 	}
@@ -151,7 +170,7 @@ func unownedText(f *files, entries []string) string {
 	if n := len(entries); n > maxUnowned {
 		more = fmt.Sprintf(" and %d more", n-maxUnowned)
 	}
-	return fmt.Sprintf("%s %s, but %s of the active table would be removed (%s%s): put the file back from a backup, or approve",
+	return fmt.Sprintf("%s %s, and no exports file has %s of the active table (%s%s): put the file back from a backup, or approve",
 		f.path, state, count(len(entries), "grant"), strings.Join(entries[:min(len(entries), maxUnowned)], ", "), more)
 }
 

@@ -72,12 +72,13 @@ func TestPlanID(t *testing.T) {
 		{"a change that needs no approval is not there", func(c *approvalCase) { c.plan.Changed = nil }, false},
 		{"a place that only stays is not there", func(c *approvalCase) { c.plan.Frozen = c.plan.Frozen[:1] }, false},
 		{"the why has other words", func(c *approvalCase) { c.plan.Frozen[0].Why = "request id 77" }, false},
-		{"the line has another instance", func(c *approvalCase) { c.plan.Frozen[0].Today.Instance.ID = "i2" }, false},
 		{"the line has a port", func(c *approvalCase) { c.plan.Frozen[0].Today.Port = "port" }, false},
 		{"the project has another name", func(c *approvalCase) { c.plan.Frozen[0].Today.Owner.Name = "other" }, false},
 		{"another file has another place", func(c *approvalCase) { c.files.foreign = foreign("10.0.0.7") }, false},
 
 		{"another file has the place", func(c *approvalCase) { c.files.foreign = foreign("10.0.0.1") }, true},
+		{"the line has another instance", func(c *approvalCase) { c.plan.Frozen[0].Today.Instance.ID = "i2" }, true},
+		{"the line is of another project", func(c *approvalCase) { c.plan.Frozen[0].Today.Owner.ID = "other" }, true},
 		{"the line has other options", func(c *approvalCase) { c.plan.Frozen[0].Today.Options = "ro" }, true},
 		{"the reason is another", func(c *approvalCase) { c.plan.Frozen[0].Reason = exports.AddressUnknown }, true},
 		{"nobody was asked for the instance", func(c *approvalCase) { c.plan.Frozen[0].Unasked = true }, true},
@@ -91,6 +92,20 @@ func TestPlanID(t *testing.T) {
 		if got := c.approval(t); (got.id != base.id) != test.changes {
 			t.Errorf("%s: id %s, and %s without it", test.name, got.id, base.id)
 		}
+	}
+}
+
+// TestPlanIDOverShare: which of too many instances were asked for depends on the limit, which
+// anybody's new grants raise.
+func TestPlanIDOverShare(t *testing.T) {
+	var ids []string
+	for _, unasked := range []bool{false, true} {
+		c := newApprovalCase()
+		c.plan.Frozen[0].Reason, c.plan.Frozen[0].Unasked = exports.OverShare, unasked
+		ids = append(ids, c.approval(t).id)
+	}
+	if ids[0] != ids[1] {
+		t.Errorf("ids %v", ids)
 	}
 }
 
@@ -120,6 +135,10 @@ func TestPlanIDOfRefused(t *testing.T) {
 		return a.id
 	}
 	base := refused(func(*approvalCase) {})
+	released := refused(func(c *approvalCase) { c.plan.Removed[0].Reason = exports.AddressReleased })
+	if reassigned := refused(func(c *approvalCase) { c.plan.Removed[0].Reason = exports.AddressReassigned }); reassigned != released {
+		t.Errorf("id %s, and %s if another tenant takes the address", released, reassigned)
+	}
 	for name, change := range map[string]func(*approvalCase){
 		"a removal less":           func(c *approvalCase) { c.plan.Removed = nil },
 		"another reason":           func(c *approvalCase) { c.plan.Removed[0].Reason = exports.OwnAddress },

@@ -2,13 +2,16 @@ package command
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"nfs-exportd/exports"
 	"nfs-exportd/printable"
 )
 
-// maxFrozen is how many frozen places the log and check name before they only count.
-const maxFrozen = 20
+// maxFrozen is how many frozen places of one project the log and check name before they
+// only count: one project must not hide those of the others.
+const maxFrozen = 10
 
 // onApproval is what an approval makes of a frozen place.
 func onApproval(f exports.Frozen) string {
@@ -22,7 +25,7 @@ func onApproval(f exports.Frozen) string {
 	case f.Then == nil:
 		return "removed"
 	}
-	return "changed"
+	return fmt.Sprintf("changed from %s to %s", f.Today.Options, f.Then.Options)
 }
 
 // until says what ends the freezing of a place.
@@ -52,7 +55,7 @@ func frozenText(f exports.Frozen) string {
 	case f.Then == nil:
 		next = "an approval removes it"
 	default:
-		next = fmt.Sprintf("an approval changes its options from %s to %s", f.Today.Options, f.Then.Options)
+		next = "with an approval its options are " + onApproval(f)
 	}
 	return fmt.Sprintf("frozen: %s: %s for %s of project %s%s: %s; %s", f.Reason, printable.Word(f.Path), printable.Word(f.Client.String()),
 		printable.Quote(f.Project.String()), instanceText(f.Instance), whyFrozen(f), next)
@@ -65,14 +68,20 @@ func instanceText(i exports.InstanceRef) string {
 	return ", instance " + printable.Quote(instanceName(i))
 }
 
-// frozenTexts names frozen places, the first few of many.
+// frozenTexts names frozen places, the first few of each project.
 func frozenTexts(all []exports.Frozen) []string {
 	var texts []string
-	for i, f := range all {
-		if i == maxFrozen {
-			return append(texts, fmt.Sprintf("frozen: %s more", count(len(all)-maxFrozen, "place")))
+	of := map[string]int{} // places, by project
+	for _, f := range all {
+		project := f.Project.String()
+		if of[project]++; of[project] <= maxFrozen {
+			texts = append(texts, frozenText(f))
 		}
-		texts = append(texts, frozenText(f))
+	}
+	for _, project := range slices.Sorted(maps.Keys(of)) {
+		if more := of[project] - maxFrozen; more > 0 {
+			texts = append(texts, fmt.Sprintf("frozen: %s more of project %s", count(more, "place"), printable.Quote(project)))
+		}
 	}
 	return texts
 }

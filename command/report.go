@@ -49,8 +49,15 @@ func (r result) printChanges(b *strings.Builder) {
 	if !r.candidate.rewrites && len(p.Frozen) == 0 && len(r.approval.dropped) == 0 {
 		return
 	}
+	added := map[string]bool{} // by an approval
+	for _, f := range p.Frozen {
+		added[render.PlaceText(f.Place)] = f.Held && f.Then != nil
+	}
 	for _, entry := range r.approval.dropped {
-		fmt.Fprintf(b, "remove %s from the active table: no exports file has it\n", entry)
+		if added[entry] {
+			continue
+		}
+		fmt.Fprintf(b, "remove %s from the active table: no exports file has it in a line that nfs-exportd can read\n", entry)
 	}
 	for _, removal := range p.Removed {
 		fmt.Fprintf(b, "remove %s %s of %q: %s\n", removal.Path, removal.Client, removal.Owner, removal.Reason)

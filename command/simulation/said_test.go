@@ -25,6 +25,9 @@ func parseSaid(stdout string) said {
 			s.removed[simPlace{words[1], words[2]}] = line[strings.LastIndex(line, ": ")+2:]
 		case words[0] == "frozen":
 			head, then, _ := strings.Cut(line, "; with approval: ")
+			if strings.HasPrefix(then, "changed from ") {
+				then = "changed"
+			}
 			s.frozen[simPlace{words[1], words[2]}] = saidFrozen{head[strings.LastIndex(head, ": ")+2:], then}
 		}
 	}
