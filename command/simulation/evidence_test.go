@@ -108,7 +108,7 @@ func (s *sight) keys(o simOwner) (keys []string, another string) {
 		case key == o.project || id != "" && id == o.project:
 			keys = append(keys, key)
 		case key != o.name || isID(key):
-		case id == "":
+		case id == "" || !s.visible(id): // which may be the line's
 			keys = append(keys, key)
 		default:
 			another = key

@@ -86,6 +86,7 @@ func (t truth) look(old parsedExports, shaky bool, approved *refusedPlan) *sight
 	for at, g := range old.grants {
 		s.places[at] = s.line(at, g)
 	}
+	s.noPassing()
 	for at := range s.rights {
 		if _, ok := old.grants[at]; !ok {
 			s.places[at] = s.addition(at)
@@ -121,6 +122,28 @@ func (s *sight) line(at simPlace, g simGrant) fates {
 	return f
 }
 
+// noPassing adds that a line goes for a reason of its own, instead of passing to a project
+// that takes paths over by mistake.
+func (s *sight) noPassing() {
+	for at, g := range s.old.grants {
+		for _, r := range s.rights[at] {
+			if _, takes := s.takes[taking{project: r.project}]; !takes || r.project == g.owner.project {
+				continue
+			}
+			if g.owner.public != "" {
+				s.places[at] = s.places[at].or(only("removed public-removed", "kept"))
+				continue
+			}
+			for fate := range s.unwanted(at, g) {
+				if isRemoved(fate) {
+					s.places[at] = s.places[at].or(only(fate))
+				}
+			}
+			s.places[at] = s.places[at].or(only("kept", "changed"))
+		}
+	}
+}
+
 // kept is a line that stays for those who want it.
 func (s *sight) kept(at simPlace, g simGrant, wants []simRight) fates {
 	f := fates{}
@@ -139,6 +162,9 @@ func (s *sight) kept(at simPlace, g simGrant, wants []simRight) fates {
 		f = f.or(only(unproved, overShare))
 	}
 	if s.wantedListed(wants) {
+		if keys, _ := s.keys(g.owner); g.owner.project != "" && len(s.hosts(keys, at.path)) == 0 {
+			s.noteTakes(at, g, false) // which the line may make look like a mistake, though it stays
+		}
 		return f
 	}
 	// What is in no list gives no right that a run has to know, unless the line names it.
@@ -177,8 +203,12 @@ func (s *sight) contested(at simPlace, g simGrant) fates {
 		}
 	}
 	// What the configuration or Keystone says is carried out even so.
-	if keys, another := s.keys(g.owner); another == "" && len(s.hosts(keys, at.path)) == 0 {
+	keys, another := s.keys(g.owner)
+	switch where := s.hosts(keys, at.path); {
+	case another == "" && len(where) == 0:
 		f[notInFile] = true
+	case len(where) > 0 && !where[simHere] && !where[simUnknown]:
+		f["removed served-elsewhere"] = true
 	}
 	if p, lives := s.projects[g.owner.project]; !lives {
 		f["removed project-deleted"] = true

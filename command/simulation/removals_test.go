@@ -162,12 +162,12 @@ func (j *judgement) removals() {
 
 // frozenLine checks that a frozen place keeps its line, with the options of the
 // configuration at most, and that nothing is added. Where others claim the address twice,
-// a line goes for a reason of its own.
+// or take it over by mistake, a line goes for a reason of its own.
 func (j *judgement) frozenLine(at simPlace, f saidFrozen) {
 	j.stats.frozen[f.reason]++
 	old, today := j.old.grants[at]
 	now, then := j.new.grants[at]
-	if _, gone := j.said.removed[at]; gone && f.reason == "claimed-twice" {
+	if _, gone := j.said.removed[at]; gone && (f.reason == "claimed-twice" || f.reason == "looks-like-a-mistake") {
 		today = false
 	}
 	switch {

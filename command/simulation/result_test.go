@@ -30,6 +30,10 @@ func (j *judgement) rightful(at simPlace, g simGrant) {
 	old, today := j.old.grants[at]
 	for _, s := range j.sights {
 		for _, r := range s.rights[at] {
+			_, takes := s.takes[taking{project: r.project}]
+			if today && takes && g.owner == old.owner && g.instance == old.instance && slices.Contains(s.optionsOf(at, old), g.options) {
+				return // it does not pass to who takes it over by mistake
+			}
 			if r.public != g.owner.public || r.options != g.options {
 				continue
 			}
@@ -53,7 +57,8 @@ func (s *sight) mayMove(at simPlace, old simGrant) bool {
 	if old.instance == "" {
 		return true
 	}
-	if keys, _ := s.keys(old.owner); len(s.hosts(keys, at.path)) == 0 || s.byKeystone(at, old) != nil {
+	keys, _ := s.keys(old.owner)
+	if where := s.hosts(keys, at.path); !where[simHere] && !where[simUnknown] || s.byKeystone(at, old) != nil {
 		return true
 	}
 	return slices.ContainsFunc(s.own(at, old), func(o ownState) bool { return o == ownGone || o == ownWithout })
