@@ -32,6 +32,7 @@ func main() {
 		Lookup:  net.DefaultResolver.LookupNetIP,
 		Local:   command.LocalAddresses,
 		Flush:   exportfs.KernelFlush,
+		Self:    os.Args[0],
 	}
 	os.Exit(app.Run(ctx, os.Args))
 }

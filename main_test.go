@@ -58,7 +58,7 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// condition knows whether there are namespaces for a proof, patch, zsh, and fish. A
+// condition knows whether there are namespaces for a proof, and FUSE in one, patch, zsh, and fish. A
 // machine for CI must have them.
 func condition(name string) (bool, error) {
 	if slices.Contains([]string{"patch", "zsh", "fish"}, name) {
@@ -67,6 +67,16 @@ func condition(name string) (bool, error) {
 			return false, err
 		}
 		return err == nil, nil
+	}
+	if name == "fuse" {
+		there, err := commandtest.Namespaces()
+		if _, missing := os.Stat("/dev/fuse"); missing != nil {
+			there = false
+			if os.Getenv("CI") != "" {
+				err = missing
+			}
+		}
+		return there, err
 	}
 	if name != "namespaces" {
 		return false, fmt.Errorf("unknown condition %q", name)

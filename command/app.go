@@ -32,13 +32,43 @@ type App struct {
 	Local          func() ([]netip.Addr, error)               // the addresses of this server
 	Sleep          func(context.Context, time.Duration) error // nil: the real one
 	Flush          string                                     // render.KernelFlush, or what stands for it
+	// Self is os.Args[0], under which another process of this program looks at the
+	// exported directories; with "" this one does.
+	Self string
 	// Patience is for one run of exportfs; 0 is two minutes.
 	Patience time.Duration
+
+	gate *gate
 }
 
 // Run is the whole program but for the process around it. args are as in os.Args. It
-// gives the exit status.
+// gives the exit status. A run that ctx ends before it writes does not delay that: if
+// it does not come to an end by itself, as one that waits for a file system that does not
+// answer, it is left behind.
 func (a App) Run(ctx context.Context, args []string) int {
+	a.gate = new(gate)
+	done := make(chan int, 1)
+	go func() { done <- a.run(ctx, args) }()
+	select {
+	case status := <-done:
+		return status
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(untilLeft)
+	defer timer.Stop()
+	select {
+	case status := <-done:
+		return status
+	case <-timer.C:
+	}
+	if !a.gate.leave() {
+		return <-done // what is being written is finished first
+	}
+	newLogger(a.Stderr, "text", slog.LevelWarn).Error(fmt.Sprintf("%s; the run was waiting, perhaps for a file system that does not answer", context.Cause(ctx)))
+	return exitStatus(ctx, ctx.Err())
+}
+
+func (a App) run(ctx context.Context, args []string) int {
 	progress := &progress{w: a.Stderr, terminal: isTerminal(a.Stderr)}
 	log := newLogger(progress, "text", slog.LevelWarn)
 	return orBug(log, func() int {

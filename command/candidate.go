@@ -28,17 +28,10 @@ func (j job) render(f *files, plan exports.Plan, id string, decided bool) (c can
 		if plan.Desired.Len() >= manyGrants {
 			debug.FreeOSMemory()
 		}
-		text, err := render.Marshal(plan.Desired)
+		c, err := newCandidate(f, plan)
 		if err != nil {
 			return c, "", err
 		}
-		differs := !bytes.Equal(f.old.Text, text) || !f.old.Exists || len(f.adopted) > 0
-		c = candidate{
-			text:      text,
-			comments:  differs && f.old.Exists && len(f.adopted) == 0 && render.OnlyComments(f.parsed, plan.Desired),
-			conflicts: render.Conflicts(plan.Desired, f.foreign),
-		}
-		c.rewrites = differs && !c.comments
 		says := "as it is"
 		switch {
 		case c.comments:
@@ -48,4 +41,19 @@ func (j job) render(f *files, plan exports.Plan, id string, decided bool) (c can
 		}
 		return c, says, nil
 	})
+}
+
+func newCandidate(f *files, plan exports.Plan) (c candidate, err error) {
+	text, err := render.Marshal(plan.Desired)
+	if err != nil {
+		return c, err
+	}
+	differs := !bytes.Equal(f.old.Text, text) || !f.old.Exists || len(f.adopted) > 0
+	c = candidate{
+		text:      text,
+		comments:  differs && f.old.Exists && len(f.adopted) == 0 && render.OnlyComments(f.parsed, plan.Desired),
+		conflicts: render.Conflicts(plan.Desired, f.foreign),
+	}
+	c.rewrites = differs && !c.comments
+	return c, nil
 }

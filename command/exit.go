@@ -43,6 +43,7 @@ var statuses = []struct {
 	{is[*approvalError], ExitRefused},
 
 	{is[*keystone.UnavailableError], ExitUnavailable},
+	{is[*exportfs.HangError], ExitUnavailable},
 
 	{is[*render.UnsafeError], ExitBug},
 	{is[*sandbox.MismatchError], ExitBug},
@@ -65,6 +66,7 @@ var statuses = []struct {
 
 	{is[*configError], ExitConfiguration},
 	{is[*exports.UnequalKeysError], ExitConfiguration},
+	{is[*exports.NestedError], ExitConfiguration},
 	{is[*keystone.CredentialsError], ExitConfiguration},
 	{is[*install.AdoptError], ExitConfiguration},
 	{is[*exportfs.PathProblem], ExitConfiguration},

@@ -16,6 +16,8 @@ const maxFrozen = 10
 // onApproval is what an approval makes of a frozen place.
 func onApproval(f exports.Frozen) string {
 	switch {
+	case !f.Held && f.Today == nil:
+		return "not added"
 	case !f.Held:
 		return "stays"
 	case f.Today == nil:
@@ -34,6 +36,8 @@ var until = map[exports.FreezeReason]string{
 	exports.AddressUnknown:    "Nova shows the addresses of the instance, or says that it is gone",
 	exports.NotProved:         "Nova proves that the instance is gone or has lost the address",
 	exports.LooksLikeAMistake: "the configuration is corrected, or the instance loses the address",
+	exports.Nested:            "the configuration exports only one of the two, makes the outer one read-only, or has exports.allow_nested: true",
+	exports.LinkInTheWay:      "a directory is there instead of the link",
 	exports.OverShare:         "somebody approves it",
 	exports.OverLimit:         "somebody approves it",
 }
@@ -89,7 +93,8 @@ func frozenTexts(all []exports.Frozen) []string {
 // reportFrozen names the frozen places of a run that succeeded in the log, and gives
 // errFrozen if there are some.
 func (j job) reportFrozen(r result) error {
-	if len(r.plan.Frozen) == 0 {
+	left := slices.ContainsFunc(r.plan.Removed, func(g exports.Removal) bool { return g.Reason == exports.SymbolicLink })
+	if len(r.plan.Frozen) == 0 && !left && !r.leftOut {
 		return nil
 	}
 	j.warn(frozenTexts(r.plan.Frozen)...)

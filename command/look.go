@@ -163,23 +163,38 @@ func (j job) lookAtDisk(f *files) {
 }
 
 // lookAtServer looks at all on this server that a run depends on, as it is before the
-// plan. It says whether exportfs reads today's exports files.
-func (j job) lookAtServer(ctx context.Context, s situation, f *files) (reads bool) {
+// plan. It gives what is at the exported paths, and says whether exportfs reads today's
+// exports files. The other commands look at the paths alone.
+func (j job) lookAtServer(ctx context.Context, s situation, f *files) (d directories, reads bool) {
+	look := func() (_ directories, _ string, err error) {
+		d, err = j.lookAtDirectories(ctx, s, f)
+		return d, "", err
+	}
 	if j.purpose != toCheck {
-		return true
+		return step(j.steps, "directories", s.hosts != nil && f != nil, look)
 	}
 	stepOnly(j.steps, "other exports files", f != nil, func() (string, error) { return aboutForeign(f) })
-	there := stepOnly(j.steps, "directories", s.hosts != nil, func() (string, error) {
-		paths := configuredPaths(s)
-		odd, fatal := checkPaths(paths)
-		if fatal != nil {
-			return "", fatal
+	stepOnly(j.steps, "nested paths", s.hosts != nil, func() (string, error) {
+		if nested := s.config.Nested(s.hosts); len(nested) > 0 {
+			return "", &exports.NestedError{Nested: nested}
 		}
-		return fmt.Sprintf("all that are to be exported are there (%d)", len(paths)), concernAbout("", odd)
+		return "none is below another one that clients may write to, or exports.allow_nested is set", nil
+	})
+	d, there := step(j.steps, "directories", s.hosts != nil && f != nil, func() (directories, string, error) {
+		d, _, err := look()
+		if err != nil {
+			return d, "", err
+		}
+		paths := configuredPaths(s)
+		odd, fatal := d.problems(paths)
+		if fatal != nil {
+			return d, "", fatal
+		}
+		return d, fmt.Sprintf("all that are to be exported are there (%d)", len(paths)), concernAbout("", append(odd, d.atRisk(paths)...))
 	})
 	reads = stepOnly(j.steps, "exportfs", f != nil && there, func() (string, error) { return j.aboutExportfs(ctx, f) })
 	stepOnly(j.steps, "active table", f != nil, func() (string, error) { return j.aboutTable(s.held, f) })
-	return reads
+	return d, reads
 }
 
 // aboutForeign says what is in the exports files of others.

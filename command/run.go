@@ -34,7 +34,8 @@ const (
 // zero value.
 type result struct {
 	situation
-	files     *files           // nil: they cannot be read
+	files *files // nil: they cannot be read
+	directories
 	evidence  exports.Evidence // only up to the plan, but for explain
 	complete  bool             // the cloud has answered all that it was asked
 	plan      exports.Plan
@@ -44,6 +45,7 @@ type result struct {
 	rendered  bool // there is a candidate
 	tested    tested
 	installed bool
+	leftOut   bool // grants whose path became a symbolic link during the run
 }
 
 // run makes a run, step by step, for every command. Each step takes values of the steps
@@ -66,7 +68,9 @@ func (j job) run(ctx context.Context, show func(result) error) (r result, err er
 	defer asked() // in the case of a bug
 	cloud := j.connect(asking, r.situation, r.files)
 	r.evidence, r.complete = j.ask(asking, cloud, r.situation)
-	reads := j.lookAtServer(ctx, r.situation, r.files)
+	var reads bool
+	r.directories, reads = j.lookAtServer(ctx, r.situation, r.files)
+	r.evidence.Links = r.directories.links()
 	if j.purpose == toCheck {
 		asked() // these looks took time that is not the cloud's
 		asking, asked = j.startAsking(ctx)
@@ -83,13 +87,13 @@ func (j job) run(ctx context.Context, show func(result) error) (r result, err er
 	r.evidence, d = exports.Evidence{}, decision{} // no later step needs it, and it is large
 
 	r.candidate, r.rendered = j.render(r.files, r.plan, r.approval.id, r.decided)
-	r.tested = j.testRun(ctx, r, reads)
+	r.plan, r.candidate, r.tested = j.testRun(ctx, r, reads)
 	if j.steps.err == nil && show != nil {
 		if err := show(r); err != nil {
 			return r, err
 		}
 	}
 	j.approve(r)
-	r.installed = j.install(ctx, r)
+	r.installed, r.leftOut = j.install(ctx, r)
 	return r, j.steps.err
 }

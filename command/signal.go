@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // signalled is the cause of a context that a signal ended.
@@ -14,6 +16,22 @@ type signalled struct{ syscall.Signal }
 func (s signalled) Error() string {
 	return fmt.Sprintf("ended by a signal (%s); nothing was changed: run again", s.Signal)
 }
+
+// untilLeft is how long a run has to end by itself after a signal.
+const untilLeft = time.Second
+
+// gate lets a run either write or be left behind, whichever comes first.
+type gate struct{ state atomic.Int32 }
+
+const gateWriting, gateLeft = 1, 2
+
+// write reports whether the run may begin to write.
+func (g *gate) write() bool {
+	return g.state.CompareAndSwap(0, gateWriting) || g.state.Load() == gateWriting
+}
+
+// leave reports whether the run may be left behind.
+func (g *gate) leave() bool { return g.state.CompareAndSwap(0, gateLeft) }
 
 // UntilSignal gives a context that SIGHUP, SIGINT and SIGTERM end, but for those
 // that the program was started to ignore, as by nohup(1).

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"nfs-exportd/exports"
@@ -30,23 +31,34 @@ func (t tested) reloads() bool {
 }
 
 // testRun looks at the directories that are to be exported, and has exportfs read the
-// candidate in a sandbox; reads says that it reads today's files.
-func (j job) testRun(ctx context.Context, r result, reads bool) tested {
+// candidate in a sandbox; reads says that it reads today's files. If it finds a symbolic link
+// there that others than root can make, the plan and the candidate go on without that path.
+func (j job) testRun(ctx context.Context, r result, reads bool) (exports.Plan, candidate, tested) {
 	if j.purpose != toCheck {
 		reads = stepOnly(j.steps, "directories", r.rendered, func() (string, error) {
-			odd, fatal := checkPaths(pathsOf(r.plan.Desired))
+			odd, fatal := r.directories.problems(pathsOf(r.plan.Desired))
 			j.warn(odd...)
 			return "", fatal
 		})
 	}
 	t, ok := step(j.steps, "test run", r.rendered && reads, func() (tested, string, error) {
-		return j.try(ctx, r.files, r.plan.Desired, r.candidate)
+		for {
+			t, says, err := j.try(ctx, r.files, r.plan.Desired, r.candidate)
+			swapped := j.swapped(ctx, r, err)
+			if len(swapped) == 0 {
+				return t, says, err
+			}
+			r.plan = r.plan.LeaveOut(swapped) // so that it has fewer paths each time
+			if r.candidate, err = newCandidate(r.files, r.plan); err != nil {
+				return t, says, err
+			}
+		}
 	})
 	if ok && (r.candidate.rewrites || t.reloads()) {
 		// Only a change costs this time: a run that has nothing to do says nothing.
-		j.warn(manyClients(r.plan, r.files)...)
+		j.warn(slices.Concat(manyClients(r.plan, r.files), r.directories.atRisk(pathsOf(r.plan.Desired)))...)
 	}
-	return t
+	return r.plan, r.candidate, t
 }
 
 // try compares the active table with what is desired, and has exportfs read the
@@ -124,19 +136,4 @@ func pathsOf(set exports.Set) []string {
 		}
 	}
 	return paths
-}
-
-// checkPaths looks at directories that are to be exported: fatal is about those of
-// which exportfs would export something else, odd about all that are not as they
-// should be.
-func checkPaths(paths []string) (odd []string, fatal error) {
-	var errs []error
-	for _, problem := range exportfs.CheckPaths(paths) {
-		if problem.Fatal {
-			errs = append(errs, problem)
-			continue
-		}
-		odd = append(odd, problem.Error())
-	}
-	return odd, errors.Join(errs...)
 }

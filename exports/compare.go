@@ -19,6 +19,7 @@ const (
 	OwnAddress        Reason = "own-address"
 	ServedElsewhere   Reason = "served-elsewhere"
 	PublicRemoved     Reason = "public-removed"
+	SymbolicLink      Reason = "symbolic-link"
 	// Approved is a person's word: the place was frozen.
 	Approved Reason = "approved"
 )
@@ -121,6 +122,8 @@ type item struct {
 // A place at which the desired grant is for an address that two projects claim is
 // frozen as claimed-twice. What a project would get that takes part in what looks like a
 // mistake is frozen for that, see takeAlong.
+//
+// After all of this, nest decides about the places below paths that clients may write to.
 func compare(today, desired Set, e Evidence, claims map[netip.Addr][]Claim) []item {
 	var items []item
 	var j *judge
@@ -130,7 +133,7 @@ func compare(today, desired Set, e Evidence, claims map[netip.Addr][]Claim) []it
 		}
 		return j
 	}
-	grants := e.contestedGrants(claims)
+	grants, special := e.contestedGrants(claims), e.special(today)
 	for old, wanted := range pairs(today.Grants(), desired.Grants()) {
 		var twice []Claim
 		if wanted != nil && wanted.Owner.Public == "" {
@@ -147,7 +150,7 @@ func compare(today, desired Set, e Evidence, claims map[netip.Addr][]Claim) []it
 			items = append(items, judging().moved(old, wanted))
 		case e.passes(*old, *wanted):
 			items = append(items, item{old: old, wanted: wanted, desired: wanted})
-		case old.Options != wanted.Options:
+		case old.Options != wanted.Options || special(old.Path):
 			items = append(items, item{old: old, wanted: wanted, desired: wanted})
 		}
 	}

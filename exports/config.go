@@ -23,6 +23,7 @@ type Config struct {
 	Maintenance Maintenance
 	OpenStack   OpenStack
 	Options     string // for the grants of projects without options of their own
+	AllowNested bool   // paths may be below others that clients may write to
 	Limits      Limits
 }
 

@@ -23,7 +23,7 @@ func Decide(today Set, e Evidence, approved *Plan) (Plan, []Question, error) {
 	e = e.withFound()
 	d := decision{Evidence: e, today: today, desired: Build(e), approval: approvalOf(approved), allowed: e.Config.Limits.Allowed(today.Len())}
 	claims := e.claims()
-	if today.Len() == 0 && len(claims) == 0 {
+	if today.Len() == 0 && len(claims) == 0 && len(e.Links) == 0 && len(e.Config.Nested(e.Hosts)) == 0 {
 		return Plan{Desired: d.desired, Added: d.desired.Grants(), Warnings: e.warnings()}, nil, nil // of which there can be many
 	}
 	d.items = compare(today, d.desired, e, claims)
@@ -116,7 +116,7 @@ func (d *decision) refusal() *Refusal {
 	}
 	current, going, owners := d.today.ofProjects(), 0, map[string]bool{}
 	for _, i := range d.items {
-		if i.wanted == nil && !i.replaced && i.old.Owner.Public == "" && i.verdict.frozen != AddressUnknown {
+		if !d.left(i.old) && i.wanted == nil && !i.replaced && i.old.Owner.Public == "" && i.verdict.frozen != AddressUnknown {
 			going++
 			owners[d.share(i.old.Owner)] = true
 		}
@@ -202,7 +202,7 @@ func (d *decision) limit(refused bool) {
 			i.verdict.frozen, i.kept = OverShare, i.old
 			i.verdict.why += fmt.Sprintf(": for one project no more than %d instances are asked for at once (safety.max_removed, safety.max_removed_percent)", d.allowed)
 		}
-		if i.counts(d.approval) || i.verdict.frozen == OverShare {
+		if d.counts(i) || i.verdict.frozen == OverShare {
 			n[d.share(i.owner())]++
 		}
 	}
@@ -212,7 +212,7 @@ func (d *decision) limit(refused bool) {
 	together := 0
 	for k := range d.items {
 		i := &d.items[k]
-		if !i.counts(d.approval) {
+		if !d.counts(i) {
 			continue
 		}
 		if of := d.share(i.owner()); of != "" && n[of] > d.allowed {
@@ -225,7 +225,7 @@ func (d *decision) limit(refused bool) {
 		return
 	}
 	for k := range d.items {
-		if i := &d.items[k]; i.counts(d.approval) {
+		if i := &d.items[k]; d.counts(i) {
 			i.hold(OverLimit, fmt.Sprintf("%d grants would go or change together, and no more than %d may at once (safety.max_removed, safety.max_removed_percent)", together, d.allowed))
 		}
 	}
@@ -241,8 +241,8 @@ func (i *item) owner() Owner {
 
 // counts reports whether a grant of today goes or changes here, and nobody approved
 // that.
-func (i *item) counts(a approval) bool {
-	if i.old == nil || i.overTheLimit() || a.covers(i) {
+func (d *decision) counts(i *item) bool {
+	if i.old == nil || i.overTheLimit() || d.approval.covers(i) || d.left(i.old) {
 		return false
 	}
 	return i.verdict.reason != "" || i.line().Options != i.old.Options
@@ -281,9 +281,12 @@ func (d *decision) plan() Plan {
 	p := Plan{Today: d.today, Desired: d.desired, Warnings: d.warnings()}
 	lines := make(map[Place]*Grant, len(d.items)) // that differ from the desired set
 	for k := range d.items {
+		d.carryOut(&d.items[k])
+	}
+	d.nest()
+	for k := range d.items {
 		i := &d.items[k]
 		place := i.place()
-		d.carryOut(i)
 		line := i.line()
 		if waiting := i.old == nil && lines[place] != nil; waiting {
 			continue // behind a line of today that is frozen
@@ -299,6 +302,9 @@ func (d *decision) plan() Plan {
 			p.Added = append(p.Added, *line)
 		case i.old != nil && line == nil:
 			p.Removed = append(p.Removed, Removal{*i.old, i.verdict.reason})
+			if f, waits := i.waitsForLink(); waits {
+				p.Frozen = append(p.Frozen, f)
+			}
 		case i.old != nil && line.Options != i.old.Options:
 			p.Changed = append(p.Changed, Change{*i.old, *line})
 		}
@@ -315,26 +321,12 @@ func (i *item) place() Place {
 	return i.wanted.Place()
 }
 
-// freeze is the item as a frozen place.
-func (i *item) freeze() Frozen {
-	f := Frozen{
-		Place: i.place(), Today: i.old, Then: i.wanted,
-		Reason: i.verdict.frozen, Why: i.verdict.why, Unasked: i.unasked,
-	}
-	if i.overTheLimit() {
-		f.Then = i.then
-	}
-	left := i.line()
-	f.Held = (left == nil) != (f.Then == nil) || left != nil && left.Options != f.Then.Options
-	of := cmp.Or(i.kept, i.old, i.wanted)
-	f.Project, f.Instance = of.Owner, of.Instance
-	return f
-}
-
 // emptied refuses a plan that leaves no grant of a project where there was one.
 func (d *decision) emptied(p Plan) *Refusal {
 	before := d.today.ofProjects()
-	if d.approval.given || before == 0 || p.Desired.ofProjects() > 0 {
+	// A tenant can make a symbolic link, and must not stop the run.
+	linked := slices.ContainsFunc(d.items, func(i item) bool { return d.left(i.old) })
+	if linked || d.approval.given || before == 0 || p.Desired.ofProjects() > 0 {
 		return nil
 	}
 	return &Refusal{

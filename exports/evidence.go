@@ -14,6 +14,8 @@ type Evidence struct {
 	Hosts     Hosts     // has every host of Config.Hosts
 	Inventory Inventory // has every project of Config.Served
 	Local     []netip.Addr
+	// Links says of paths that are symbolic links, or behind one, why they are left out.
+	Links map[string]string
 	// Answers are those to the questions of [Decide] so far.
 	Answers map[Question]Answer
 }

@@ -1,5 +1,7 @@
 package exports
 
+import "cmp"
+
 // FreezeReason is why a place is frozen.
 type FreezeReason string
 
@@ -9,6 +11,8 @@ const (
 	AddressUnknown    FreezeReason = "address-unknown"
 	NotProved         FreezeReason = "unproved"
 	LooksLikeAMistake FreezeReason = "looks-like-a-mistake"
+	Nested            FreezeReason = "nested"
+	LinkInTheWay      FreezeReason = "symbolic-link"
 	OverShare         FreezeReason = "over-share"
 	OverLimit         FreezeReason = "over-limit"
 )
@@ -39,4 +43,21 @@ type Frozen struct {
 type Refusal struct {
 	Message                 string
 	Removed, Current, Limit int // grants that would go, that there are, and that may go
+}
+
+// freeze is the item as a frozen place.
+func (i *item) freeze() Frozen {
+	f := Frozen{
+		Place: i.place(), Today: i.old, Then: i.wanted,
+		Reason: i.verdict.frozen, Why: i.verdict.why, Unasked: i.unasked,
+	}
+	if i.overTheLimit() {
+		f.Then = i.then
+	}
+	left := i.line()
+	differs := (left == nil) != (f.Then == nil) || left != nil && left.Options != f.Then.Options
+	f.Held = differs && f.Reason != Nested && f.Reason != LinkInTheWay // which no approval ends
+	of := cmp.Or(i.kept, i.old, i.wanted)
+	f.Project, f.Instance = of.Owner, of.Instance
+	return f
 }

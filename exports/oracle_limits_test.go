@@ -74,7 +74,7 @@ func (o *oracle) half() {
 			case listed && o.shows(i, g, true) == ownUnknown && len(o.hosts(g)) == 0:
 				replaced++ // an edit of the configuration, or an unknown address
 				replacedGroups[group] = true
-			case listed && o.shows(i, g, true) == ownUnknown:
+			case listed && o.shows(i, g, true) == ownUnknown && !o.local(g): // own-address comes first
 				aside++
 			default:
 				gone++

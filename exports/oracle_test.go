@@ -132,6 +132,7 @@ func newOracle(w smallWorld, asked map[exports.Question]bool) *oracle {
 		o.options(place)
 	}
 	o.limits()
+	o.nested()
 	return o
 }
 

@@ -31,6 +31,7 @@ func examine(name string, w smallWorld, found *differences) string {
 		x.approved()
 		x.again()
 		x.without()
+		x.leftOut()
 	}
 	if strings.HasPrefix(*worldsFlag, name) {
 		return x.text("")
@@ -327,7 +328,7 @@ func (x *examiner) frozen(f exports.Frozen) {
 func (x *examiner) follows(f exports.Frozen) bool {
 	_, stays := x.d.plan.Desired.At(f.Place)
 	removed := slices.ContainsFunc(x.d.plan.Removed, func(r exports.Removal) bool { return r.Place() == f.Place })
-	return removed && !stays && f.Then != nil && f.Reason == exports.ClaimedTwice && len(x.o.claims[f.Client.Addr]) > 1 && x.o.behind[f.Place].any(isRemoved)
+	return removed && !stays && f.Then != nil && (f.Reason == exports.ClaimedTwice || f.Reason == exports.Nested) && len(x.o.claims[f.Client.Addr]) > 1 && x.o.behind[f.Place].any(isRemoved)
 }
 
 // evidence: nothing is removed without an answer about that very grant.

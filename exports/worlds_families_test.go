@@ -19,6 +19,7 @@ func families() []family {
 		{"claims", claims},
 		{"limits", limitsFamily},
 		{"keys", twoKeys},
+		{"nested", nestedFamily},
 	}
 }
 

@@ -51,6 +51,12 @@ func (x *examiner) approved() {
 	}
 	for _, f := range x.d.plan.Frozen {
 		line, there := a.plan.Desired.At(f.Place)
+		if f.Reason == exports.Nested {
+			if there != (f.Today != nil) && !(there && outerGoes(x.d, a)) || f.Held {
+				x.report("an approval ends nested", "%v: %v", f.Place, a)
+			}
+			continue
+		}
 		if len(whole.wants[f.Place]) > 0 && there {
 			continue // an answer shows that it is wanted
 		}
@@ -75,6 +81,15 @@ func (x *examiner) approved() {
 			x.report("an approval changes what was not frozen", "%v: %v and then %v", place, fate, fates[place])
 		}
 	}
+}
+
+// outerGoes reports whether an approval removes the path above all others, which only a
+// line had: then nothing is nested any more.
+func outerGoes(before, after decision) bool {
+	above := func(d decision) bool {
+		return slices.ContainsFunc(d.plan.Desired.Grants(), func(g exports.Grant) bool { return g.Path == "/" })
+	}
+	return above(before) && !above(after)
 }
 
 // wholeOf: an approval of a whole plan removes and adds what is proved and wanted, as if

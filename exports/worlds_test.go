@@ -27,7 +27,9 @@ import (
 // also decided with all lists reversed). Left out, because such a world is large: the share
 // of places that are claimed twice or unknown (11 at least), and a percentage as a limit.
 // Left out, because Decide does not see it: the second look-up of a host, what a token may
-// see. Left out, because it is not decided yet: ports, nested paths.
+// see. Left out, because it is not decided yet: ports. The family nested has the
+// worlds of three others with one path above all of theirs; of it only a part is judged
+// unless it is named.
 //
 //	go test ./exports -run TestWorlds                        # always the same 40,000
 //	go test ./exports -run TestWorlds -worlds=all -timeout 1h  # all, in ten minutes on two cores

@@ -22,6 +22,7 @@ func Main(m testscript.TestingM) {
 	testscript.Main(m, map[string]func(){
 		"nfs-exportd":   func() { os.Exit(runInTest()) },
 		"fake-exportfs": func() { os.Exit(fakeExportfs(os.Args[1], os.Args[2:])) },
+		"hang":          func() { os.Exit(hang(os.Args[1], os.Args[2])) },
 	})
 }
 
@@ -51,6 +52,10 @@ func runInTest() int {
 		},
 		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 		Flush: os.Getenv("TEST_FLUSH"),
+		Self:  os.Args[0],
+	}
+	if patience, err := time.ParseDuration(os.Getenv("TEST_PATIENCE")); err == nil {
+		a.Patience = patience
 	}
 	switch os.Getenv("TEST_PANIC") {
 	case "local":

@@ -184,3 +184,13 @@ func checkNames(t *testing.T, c *exports.Config) {
 }
 
 var byValue = cmp.Options{cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()}
+
+func TestAllowNested(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{"private: {}\n": false, "private: {}\nexports: {allow_nested: true}\n": true, "private: {}\nexports: {allow_nested: false}\n": false} {
+		c, err := config.Parse([]byte(text))
+		if err != nil || c.AllowNested != want {
+			t.Errorf("%q: %+v, %v", text, c, err)
+		}
+	}
+}

@@ -31,7 +31,7 @@ var knownKeys = map[level][]string{
 	levelProject:     {"gid", "mounts", "options"},
 	levelMaintenance: {"reason", "until"},
 	levelOpenStack:   {"cloud", "credentials", "domain", "regions", "networks", "listing", "concurrency"},
-	levelExports:     {"options"},
+	levelExports:     {"options", "allow_nested"},
 	levelSafety:      {"max_removed", "max_removed_percent"},
 }
 

@@ -38,6 +38,9 @@ func Parse(text []byte) (*exports.Config, error) {
 		if node, ok := fields["options"]; ok {
 			config.Options = p.options(node, "exports.options")
 		}
+		if node, ok := fields["allow_nested"]; ok {
+			config.AllowNested = p.yesOrNo(node, "exports.allow_nested")
+		}
 	}
 	config.Public = p.public(top["public"])
 	config.Projects = p.private(top["private"], config.Options)

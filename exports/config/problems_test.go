@@ -237,6 +237,10 @@ var badConfigs = []struct {
 	{"concurrency of all", "private: {}\nopenstack: {concurrency: all}\n", []string{"line 2: openstack.concurrency: must be a whole number from 1 to 32"}},
 	{"safety", "private: {}\nsafety:\n  max_removed: -1\n  max_removed_percent: 101\n", []string{
 		"line 3: safety.max_removed: must be a whole number from 0 to 2147483647", "line 4: safety.max_removed_percent: must be a whole number from 0 to 100"}},
+	{"allow_nested in text", "private: {}\nexports: {allow_nested: 'true'}\n", []string{`line 2: exports.allow_nested: must be true or false, without quotes, not "true"`}},
+	{"allow_nested as YAML 1.1 has it", "private: {}\nexports: {allow_nested: yes}\n", []string{`line 2: exports.allow_nested: must be true or false, without quotes, not "yes"`}},
+	{"allow_nested as a number", "private: {}\nexports: {allow_nested: 1}\n", []string{`line 2: exports.allow_nested: must be true or false, without quotes, not "1"`}},
+	{"allow_nested empty", "private: {}\nexports: {allow_nested: }\n", []string{"line 2: exports.allow_nested: must be true or false, without quotes, not nothing"}},
 	{"safety in text", "private: {}\nsafety:\n  max_removed: ten\n  max_removed_percent: 25%\n", []string{"line 3: safety.max_removed: must be", "line 4: safety.max_removed_percent: must be"}},
 	{"options of the file", "private: {}\nexports: {options: 'rw sync'}\n", []string{`line 2: exports.options: option "rw sync" has a character`}},
 

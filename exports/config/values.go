@@ -129,6 +129,21 @@ func (p *parser) lines(node *yaml.Node, field string) []string {
 	return values
 }
 
+// yesOrNo gives true or false. YAML 1.1 reads yes and on as true as well, but only what
+// all readers agree on counts.
+func (p *parser) yesOrNo(node *yaml.Node, field string) bool {
+	node, ok := p.untagged(node, field)
+	if !ok || node.Kind == yaml.ScalarNode && node.Tag == "!!bool" && (node.Value == "true" || node.Value == "false") {
+		return node.Value == "true"
+	}
+	got := kind(node)
+	if node.Kind == yaml.ScalarNode && node.Value != "" {
+		got = printable.Quote(node.Value)
+	}
+	p.problem(node, field, "must be true or false, without quotes, not %s", got)
+	return false
+}
+
 // number gives a whole number from least to most.
 func (p *parser) number(node *yaml.Node, field string, least, most int) (int, bool) {
 	node, ok := p.untagged(node, field)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"nfs-exportd/render"
 	"nfs-exportd/render/disk"
@@ -94,23 +95,38 @@ func readForeign(foreign []render.Foreign, path string, first bool) []render.For
 	return append(foreign, f)
 }
 
+// resolveLimit is for all paths of one file.
+const resolveLimit = 10 * time.Second
+
 func isDir(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
 }
 
 // resolvePaths names directories as exportfs does: through all symbolic links,
-// or as they are written where there is nothing.
+// or as they are written where there is nothing, or where no file system answers: a Looker
+// names those.
 func resolvePaths(grants []render.ForeignGrant) {
 	resolved := map[string]string{}
+	limit := time.After(resolveLimit)
 	for i := range grants {
 		path := grants[i].Place.Path
 		real, ok := resolved[path]
 		if !ok {
 			real = path
-			// exportfs runs in /.
-			if target, err := filepath.EvalSymlinks(filepath.Join("/", path)); err == nil {
-				real = target
+			answer := make(chan string, 1)
+			go func() {
+				// exportfs runs in /.
+				target, err := filepath.EvalSymlinks(filepath.Join("/", path))
+				if err != nil {
+					target = path
+				}
+				answer <- target
+			}()
+			select {
+			case real = <-answer:
+			case <-limit:
+				return
 			}
 			resolved[path] = real
 		}

@@ -1,13 +1,17 @@
 package exportfs
 
 import (
+	"context"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
-func TestCheckPaths(t *testing.T) {
+func TestLookAt(t *testing.T) {
 	t.Parallel()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
@@ -41,13 +45,77 @@ func TestCheckPaths(t *testing.T) {
 		{dir + "/file/x", true, dir + "/file is not a directory"},
 	}
 	for _, test := range tests {
-		problems := CheckPaths([]string{test.path})
-		switch {
-		case test.text == "" && len(problems) == 0:
-		case len(problems) != 1 || test.text == "":
-			t.Errorf("%s: %v", test.path, problems)
-		case problems[0].Path != test.path || problems[0].Fatal != test.fatal || !strings.Contains(problems[0].Error(), test.text):
-			t.Errorf("%s: fatal %t: %v", test.path, problems[0].Fatal, problems[0])
+		d := lookAt(test.path)
+		if d.Path != test.path || d.Fatal != test.fatal || (d.Problem == "") != (test.text == "") || !strings.Contains(d.Problem, test.text) {
+			t.Errorf("%s: %+v", test.path, d)
 		}
+	}
+}
+
+// TestOpen: a directory in which others can put a link in the place of the next one.
+func TestOpen(t *testing.T) {
+	t.Parallel()
+	top, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		mode os.FileMode
+		open bool
+	}{
+		"mine": {0o755, false}, "all": {0o757, true}, "sticky": {0o777 | os.ModeSticky, false}, "readable": {0o775 &^ 0o020, false},
+	} {
+		dir := filepath.Join(top, name)
+		for _, err := range []error{
+			os.MkdirAll(filepath.Join(dir, "a"), 0o755), os.Chmod(dir, test.mode),
+			os.Symlink("/etc", filepath.Join(dir, "link")),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := ""
+		if test.open {
+			want = dir
+		}
+		for _, path := range []string{dir + "/a", dir + "/link", dir + "/none", dir + "/link/x"} {
+			if d := lookAt(path); d.Open != want {
+				t.Errorf("%s: %+v", path, d)
+			}
+		}
+		if d := lookAt(dir); d.Open != "" {
+			t.Errorf("%s itself: %+v", dir, d)
+		}
+	}
+}
+
+func TestLookEachPathOnce(t *testing.T) {
+	t.Parallel()
+	found, err := Looker{Limit: time.Minute}.Look(t.Context(), []string{"/none", "/", "/none"})
+	if err != nil || len(found) != 2 || found[0].Path != "/" || found[1].Problem == "" {
+		t.Errorf("%+v, %v", found, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := (Looker{Limit: time.Minute}).Look(ctx, []string{"/"}); err != nil && !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if _, err := (Looker{Self: "/bin/true", Limit: time.Minute}).Look(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestWaitLeaves: what cannot be killed is left behind.
+func TestWaitLeaves(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command("sleep", "60") // which nobody kills before the end
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill() }()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if left, err := Wait(ctx, cmd); !left || !errors.Is(err, context.Canceled) {
+		t.Errorf("left %v, %v", left, err)
 	}
 }

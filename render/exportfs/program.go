@@ -93,7 +93,13 @@ func (p Program) Reload(ctx context.Context) (Ran, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = WaitDelay
-	err := cmd.Run()
+	left, err := false, cmd.Start()
+	if err == nil {
+		left, err = Wait(ctx, cmd)
+	}
+	if left {
+		return Ran{Status: -1}, &Error{p.Path, fmt.Errorf("%w: %w", errLeft, err), Ran{}}
+	}
 	if errors.Is(err, syscall.ENOENT) && p.Check() == nil {
 		err = errNoInterpreter
 	}

@@ -52,6 +52,8 @@ func (e *Error) Error() string {
 		return e.Ran.String()
 	case errors.Is(e.Err, ErrRejectsAll):
 		return fmt.Sprintf("%s %s: %s: see that it is this host's exportfs, and mend what it speaks of", printable.Word(e.Path), e.Err, e.Ran)
+	case errors.Is(e.Err, errLeft):
+		return fmt.Sprintf("%s did not come to an end in time, and cannot be killed: see with ps what it waits for, such as a file system that does not answer", printable.Word(e.Path))
 	case errors.Is(e.Err, context.DeadlineExceeded):
 		said := ""
 		if e.Ran.Said != "" {
@@ -78,5 +80,7 @@ var ErrRejectsAll = errors.New("takes no line at all")
 // ErrKilled is for a run that a signal ended, perhaps between the table and the
 // kernel.
 var ErrKilled = errors.New("a signal ended it")
+
+var errLeft = errors.New("it was killed and lives on")
 
 var errNoInterpreter = errors.New("it is there, but the interpreter that its first line names is not")

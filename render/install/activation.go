@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"nfs-exportd/printable"
 	"nfs-exportd/render/exportfs"
 )
 
@@ -16,6 +17,7 @@ type ActivationError struct {
 	Err           error        // why the run or the reading of the table failed, or nil
 	FileRestored  bool         // the exports file and the adopted ones are as before
 	TableRestored bool         // the active table is as before
+	LeftOut       []string     // paths that are symbolic links by now, whose lines were not put back
 	RestoreErr    error        // why something is not as before, or nil
 }
 
@@ -52,6 +54,9 @@ func (e *ActivationError) Error() string {
 	}
 	if all := e.FileRestored && e.TableRestored; e.RestoreErr != nil && !all {
 		fmt.Fprintf(&b, "undoing it failed: %s; ", e.RestoreErr)
+	}
+	for _, path := range e.LeftOut[:min(len(e.LeftOut), maxNamed)] {
+		fmt.Fprintf(&b, "%s is a symbolic link by now, and its lines were not put back; ", printable.Word(path))
 	}
 	switch {
 	case e.FileRestored && e.TableRestored:

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 
 	"nfs-exportd/exports"
 	"nfs-exportd/printable"
@@ -23,13 +22,21 @@ type Job struct {
 	Foreign  []render.Foreign // without the adopted files
 	Adopt    []Adopted
 	Exportfs exportfs.Program
+	// Look returns why exportfs must not read paths now: they are symbolic links. Its error
+	// is that of exportfs.Looker.Look. With nil nobody looks.
+	Look func(ctx context.Context, paths []string) (map[string]string, error)
+	// AtRisk reports whether somebody else than root can make a path a link at any time.
+	AtRisk func(path string) bool
 }
 
 // Done is what Run did.
 type Done struct {
-	Wrote    bool // the exports file, not only the active table
-	Ran      exportfs.Ran
-	Adopted  []string // the new names of the adopted files
+	Wrote   bool // the exports file, not only the active table
+	Ran     exportfs.Ran
+	Adopted []string // the new names of the adopted files
+	// LeftOut are paths that became symbolic links during the run, and why their grants
+	// were left out.
+	LeftOut  map[string]string
 	Warnings []string // ASCII: doubts about the table, words of exportfs
 }
 
@@ -63,7 +70,12 @@ func Run(ctx context.Context, j Job) (Done, error) {
 	if err != nil {
 		return Done{}, err
 	}
-	done := Done{Wrote: wrote}
+	job, left, err := j.leaveOutLinks(ctx)
+	if err != nil {
+		return Done{}, j.putBack(wrote || left != nil, err)
+	}
+	j, wrote = job, wrote || len(left) > 0
+	done := Done{Wrote: wrote, LeftOut: left}
 	failure := j.try(ctx, &done)
 	if failure != nil && !wrote && len(j.Adopt) == 0 {
 		// There is nothing to put back: try again.
@@ -192,21 +204,4 @@ func (j Job) try(ctx context.Context, done *Done) *ActivationError {
 	}
 	done.Warnings = append(done.Warnings, warnings...)
 	return nil
-}
-
-// undo puts the files back, has exportfs read them, and notes in failure how that
-// went.
-func (j Job) undo(ctx context.Context, wrote bool, before render.Table, failure *ActivationError) {
-	err := moveBack(j.Adopt)
-	if wrote {
-		err = errors.Join(err, j.File.Restore(j.Old))
-	}
-	failure.FileRestored = err == nil
-	if wrote || len(j.Adopt) > 0 {
-		_, failed := j.Exportfs.Reload(ctx)
-		err = errors.Join(err, failed)
-	}
-	table, failed := exportfs.ReadTable(j.Exportfs.Etab)
-	failure.RestoreErr = errors.Join(err, failed)
-	failure.TableRestored = failed == nil && before != nil && maps.Equal(table, before)
 }

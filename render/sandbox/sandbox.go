@@ -33,6 +33,8 @@ func Part(args []string) (status int, ok bool) {
 	switch args[1] {
 	case childCommand:
 		return childMain(), true
+	case exportfs.LookCommand:
+		return exportfs.LookMain(), true
 	case serviceCommand:
 		return serviceMain(args[0]), true
 	}
@@ -225,7 +227,10 @@ func (s Sandbox) child(ctx context.Context, request childRequest) ([]byte, error
 	if err := cmd.Start(); err != nil {
 		return nil, newError("start a process in new namespaces", err)
 	}
-	if err := cmd.Wait(); err != nil {
+	switch left, err := exportfs.Wait(ctx, cmd); {
+	case left:
+		return nil, &Error{"end what runs in it", err}
+	case err != nil:
 		return nil, &Error{"run in it", fmt.Errorf("%w: %s", err, said)}
 	}
 	return output.Bytes(), nil

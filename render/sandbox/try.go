@@ -44,6 +44,7 @@ func (e *RejectedError) Error() string {
 type MismatchError struct {
 	Differences []string // at least one, ASCII
 	Ran         exportfs.Ran
+	Table       render.Table // what it made
 }
 
 // maxNamed is how many differences an error names before it counts the rest.
@@ -108,7 +109,7 @@ func (s Sandbox) Try(ctx context.Context, candidate []byte, want exports.Set, fo
 	if err := s.findRejected(ctx, want); err != nil {
 		return render.Proven{}, err
 	}
-	return render.Proven{}, &MismatchError{differences, results[1].Ran}
+	return render.Proven{}, &MismatchError{differences, results[1].Ran, proven.Table}
 }
 
 // standIn is an address for documentation (RFC 5737), for lines of which only
