@@ -24,15 +24,16 @@ func main() {
 	ctx, stop := command.UntilSignal(context.Background())
 	defer stop()
 	app := command.App{
-		Version: version,
-		Stdout:  os.Stdout,
-		Stderr:  os.Stderr,
-		Getenv:  os.Getenv,
-		Now:     time.Now,
-		Lookup:  net.DefaultResolver.LookupNetIP,
-		Local:   command.LocalAddresses,
-		Flush:   exportfs.KernelFlush,
-		Self:    os.Args[0],
+		Version:     version,
+		Stdout:      os.Stdout,
+		Stderr:      os.Stderr,
+		Getenv:      os.Getenv,
+		Now:         time.Now,
+		Lookup:      net.DefaultResolver.LookupNetIP,
+		ResolveName: exportfs.ResolveName,
+		Local:       command.LocalAddresses,
+		Flush:       exportfs.KernelFlush,
+		Self:        os.Args[0],
 	}
 	os.Exit(app.Run(ctx, os.Args))
 }

@@ -29,6 +29,7 @@ type App struct {
 	Getenv         func(string) string
 	Now            func() time.Time
 	Lookup         Lookup
+	ResolveName    ResolveName
 	Local          func() ([]netip.Addr, error)               // the addresses of this server
 	Sleep          func(context.Context, time.Duration) error // nil: the real one
 	Flush          string                                     // render.KernelFlush, or what stands for it

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -24,7 +25,7 @@ type approval struct {
 
 // needsApproval finds out what of a plan needs approval. The id stands for that and
 // nothing else, so that a tenant who gets other grants does not change it.
-func (j job) needsApproval(s situation, f *files, plan exports.Plan) (a approval, err error) {
+func (j job) needsApproval(ctx context.Context, s situation, f *files, plan exports.Plan) (a approval, err error) {
 	var held [][]byte
 	hold := func(format string, args ...any) { held = append(held, fmt.Appendf(nil, format, args...)) }
 	at := func(before, after *exports.Grant, reason string) {
@@ -60,7 +61,7 @@ func (j job) needsApproval(s situation, f *files, plan exports.Plan) (a approval
 		a.refused = append(a.refused, edited...)
 		hold("file %q", f.old.Text)
 	}
-	if a.dropped, err = j.unowned(s, f, plan); err != nil {
+	if a.dropped, err = j.unowned(ctx, s, f, plan); err != nil {
 		return a, err
 	}
 	if len(a.dropped) > 0 {
@@ -124,7 +125,7 @@ func (f *files) edited() (why []string) {
 // unowned gives the entries of the active table that nobody owns any more, because our
 // file was deleted, emptied or edited: they are on paths of the configuration, and neither the
 // plan nor another exports file has them. The table is read in that case alone.
-func (j job) unowned(s situation, f *files, plan exports.Plan) ([]string, error) {
+func (j job) unowned(ctx context.Context, s situation, f *files, plan exports.Plan) (entries []string, err error) {
 	if f.parsed.Set.Len() > 0 && len(f.edited()) == 0 {
 		return nil, nil
 	}
@@ -139,22 +140,34 @@ func (j job) unowned(s situation, f *files, plan exports.Plan) ([]string, error)
 	for _, path := range configuredPaths(s) {
 		configured[path] = true
 	}
-	surplus := map[exports.Place]bool{}
+	table, _ = table.Split(configured)
+	if table.Within(plan.Desired) {
+		return nil, nil
+	}
+	ofOthers := j.ofOthers(ctx, f)
 	for _, d := range table.Compare(plan.Desired, f.foreign) {
 		_, adopted := f.today.At(d.Place)
-		surplus[d.Place] = d.Surplus && configured[d.Place.Path] && !adopted
-	}
-	var entries []string
-	for _, place := range table.Places() {
-		if surplus[place] {
-			entries = append(entries, render.PlaceText(place))
+		_, theirs := ofOthers.At(d.Place)
+		theirs = theirs || d.Answer == render.CannotTell && render.IsName(d.Place.Client)
+		if d.Surplus && !adopted && !theirs {
+			entries = append(entries, render.PlaceText(d.Place))
 		}
 	}
 	return entries, nil
 }
 
-// maxUnowned is how many of these entries a message names.
-const maxUnowned = 3
+// ofOthers is what exportfs makes of the exports files of others alone, as far as a test
+// run tells: nothing if there is none, or if it fails, which the next one reports.
+func (j job) ofOthers(ctx context.Context, f *files) render.Table {
+	if j.flags.noPreflight {
+		return nil
+	}
+	proven, err := j.sandbox().Try(ctx, nil, exports.Set{}, f.foreign, f.names.known)
+	if err != nil {
+		j.log.Debug("no test run of the exports files of others", "err", err)
+	}
+	return proven.Table
+}
 
 func unownedText(f *files, entries []string) string {
 	state := "has no grants"
@@ -166,12 +179,8 @@ func unownedText(f *files, entries []string) string {
 	case f.parsed.Set.Len() > 0:
 		state = "lacks lines"
 	}
-	more := ""
-	if n := len(entries); n > maxUnowned {
-		more = fmt.Sprintf(" and %d more", n-maxUnowned)
-	}
-	return fmt.Sprintf("%s %s, and no exports file has %s of the active table (%s%s): put the file back from a backup, or approve",
-		f.path, state, count(len(entries), "grant"), strings.Join(entries[:min(len(entries), maxUnowned)], ", "), more)
+	return fmt.Sprintf("%s %s, and no exports file has %s of the active table (%s): put the file back from a backup, or approve",
+		f.path, state, count(len(entries), "grant"), firstOf(entries))
 }
 
 // covers says what an approval carries out.

@@ -41,7 +41,7 @@ func newApprovalCase() *approvalCase {
 func (c *approvalCase) approval(t *testing.T) approval {
 	t.Helper()
 	j := job{flags: flags{etab: filepath.Join(t.TempDir(), "etab")}}
-	a, err := j.needsApproval(situation{config: &exports.Config{}}, &c.files, c.plan)
+	a, err := j.needsApproval(t.Context(), situation{config: &exports.Config{}}, &c.files, c.plan)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ type candidate struct {
 	text      []byte
 	rewrites  bool // the exports file or an adopted one changes, in more than comments
 	comments  bool // the exports file changes in comments alone
+	networks  int  // grants that change between an address and the network of that
 	conflicts []render.Conflict
 }
 
@@ -44,15 +45,17 @@ func (j job) render(f *files, plan exports.Plan, id string, decided bool) (c can
 }
 
 func newCandidate(f *files, plan exports.Plan) (c candidate, err error) {
-	text, err := render.Marshal(plan.Desired)
+	networks := f.networks()
+	text, err := render.MarshalBeside(plan.Desired, networks)
 	if err != nil {
 		return c, err
 	}
 	differs := !bytes.Equal(f.old.Text, text) || !f.old.Exists || len(f.adopted) > 0
 	c = candidate{
 		text:      text,
-		comments:  differs && f.old.Exists && len(f.adopted) == 0 && render.OnlyComments(f.parsed, plan.Desired),
-		conflicts: render.Conflicts(plan.Desired, f.foreign),
+		comments:  differs && f.old.Exists && len(f.adopted) == 0 && render.OnlyComments(f.parsed, plan.Desired, networks),
+		networks:  f.parsed.NetworkChanges(plan.Desired, networks),
+		conflicts: render.Conflicts(plan.Desired, f.foreign, f.names.known),
 	}
 	c.rewrites = differs && !c.comments
 	return c, nil

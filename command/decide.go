@@ -30,7 +30,7 @@ func (j job) decide(ctx context.Context, c cloud, r result) (d decision, decided
 		if err != nil {
 			return d, "", err
 		}
-		if d.approval, err = j.needsApproval(r.situation, r.files, d.plan); err != nil {
+		if d.approval, err = j.needsApproval(ctx, r.situation, r.files, d.plan); err != nil {
 			return d, "", err
 		}
 		if approval := d.approval; j.flags.approve == approval.id {
@@ -47,6 +47,9 @@ func (j job) decide(ctx context.Context, c cloud, r result) (d decision, decided
 		d.evidence = r.evidence
 	}
 	j.warn(d.plan.Warnings...)
+	if decided {
+		j.warn(keptOpen(d.plan, r.files)...)
+	}
 	return d, decided
 }
 
@@ -98,5 +101,5 @@ func aboutPlan(plan exports.Plan, f *files) (string, error) {
 	if len(plan.Added)+len(plan.Removed)+len(plan.Changed) > 0 {
 		says = fmt.Sprintf("%d grants to add, %d to remove, %d to change", len(plan.Added), len(plan.Removed), len(plan.Changed))
 	}
-	return says, concernAbout(says, slices.Concat(frozenTexts(plan.Frozen), manyClients(plan, f)))
+	return says, concernAbout(says, slices.Concat(frozenTexts(plan.Frozen), keptOpen(plan, f), manyClients(plan, f)))
 }

@@ -125,7 +125,7 @@ func (x *explanation) printExported(b *strings.Builder, places map[exports.Place
 		}
 		some = true
 		exported, active := "exported", ""
-		switch options, ok := x.table[place]; {
+		switch options, ok := x.table.At(place); {
 		case x.tableErr != nil:
 			exported, active = "perhaps exported", "not known"
 		case ok:

@@ -16,9 +16,11 @@ import (
 type files struct {
 	path    string // of ours
 	old     install.Snapshot
+	marked  bool // an earlier run left its mark, see install.File.Mark
 	parsed  render.Parsed
 	adopted []install.Adopted
 	foreign []render.Foreign
+	names   hostNames
 	today   exports.Set // ours and those that are adopted
 }
 
@@ -43,14 +45,15 @@ func (j job) lock(ctx context.Context) (unlock func()) {
 }
 
 // readFiles reads what is exported today: our file, those to adopt, and those of
-// others.
-func (j job) readFiles() *files {
+// others, with their host names.
+func (j job) readFiles(ctx context.Context, config *exports.Config) *files {
 	f, _ := step(j.steps, "exports file", true, func() (*files, string, error) {
 		f, err := readFiles(j.flags)
 		if err != nil {
 			return nil, "", err
 		}
 		j.metrics.exported(f.today.Len())
+		f.names = j.lookUpNames(ctx, config, f)
 		switch {
 		case !f.old.Exists:
 			return f, f.path + " is not there yet", nil
@@ -84,6 +87,9 @@ func (j job) filesDuringHold(h *held) *files {
 func readFiles(flags flags) (f *files, err error) {
 	f = &files{path: flags.exportsFile}
 	if f.old, err = (install.File{Path: f.path}).Load(); err != nil {
+		return f, err
+	}
+	if f.marked, err = (install.File{Path: f.path}).Marked(); err != nil {
 		return f, err
 	}
 	f.parsed = render.Parse(f.old.Text)

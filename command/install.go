@@ -36,16 +36,16 @@ func (j job) install(ctx context.Context, r result) (installed, leftOut bool) {
 		}
 		file := install.File{Path: r.files.path}
 		if j.flags.noReload {
-			if err := file.Replace(r.files.old, r.candidate.text); err != nil {
+			if err := file.ReplaceMarked(r.files.old, r.candidate.text); err != nil {
 				return "", err
 			}
 			j.log.Info("wrote the exports file; exportfs was not run", "file", r.files.path)
 			return "", nil
 		}
 		done, err := install.Run(ctx, install.Job{
-			File: file, Old: r.files.old, Text: r.candidate.text, Want: r.plan.Desired, Proven: r.tested.proven,
+			File: file, Old: r.files.old, Text: r.candidate.text, Want: r.plan.Desired, Own: ownPaths(r.situation, r.files), Proven: r.tested.proven,
 			Foreign: r.files.foreign, Adopt: r.files.adopted,
-			Exportfs: j.exportfs(), Look: j.linksNow,
+			Exportfs: j.exportfs().Longer(r.files.names.wait()), Look: j.linksNow,
 			AtRisk: func(path string) bool { return r.directories.risk(path) != "" },
 		})
 		j.warn(done.Warnings...)

@@ -173,7 +173,7 @@ func (j job) lookAtServer(ctx context.Context, s situation, f *files) (d directo
 	if j.purpose != toCheck {
 		return step(j.steps, "directories", s.hosts != nil && f != nil, look)
 	}
-	stepOnly(j.steps, "other exports files", f != nil, func() (string, error) { return aboutForeign(f) })
+	stepOnly(j.steps, "other exports files", f != nil, func() (string, error) { return aboutForeign(s, f) })
 	stepOnly(j.steps, "nested paths", s.hosts != nil, func() (string, error) {
 		if nested := s.config.Nested(s.hosts); len(nested) > 0 {
 			return "", &exports.NestedError{Nested: nested}
@@ -192,38 +192,25 @@ func (j job) lookAtServer(ctx context.Context, s situation, f *files) (d directo
 		}
 		return d, fmt.Sprintf("all that are to be exported are there (%d)", len(paths)), concernAbout("", append(odd, d.atRisk(paths)...))
 	})
-	reads = stepOnly(j.steps, "exportfs", f != nil && there, func() (string, error) { return j.aboutExportfs(ctx, f) })
-	stepOnly(j.steps, "active table", f != nil, func() (string, error) { return j.aboutTable(s.held, f) })
+	proven, reads := step(j.steps, "exportfs", f != nil && there, func() (*render.Proven, string, error) { return j.aboutExportfs(ctx, f) })
+	stepOnly(j.steps, "active table", f != nil, func() (string, error) { return j.aboutTable(s, f, proven) })
 	return d, reads
 }
 
 // aboutForeign says what is in the exports files of others.
-func aboutForeign(f *files) (string, error) {
+func aboutForeign(s situation, f *files) (string, error) {
 	if err := exportfs.CheckFIFOs(f.foreign); err != nil {
 		return "", err
 	}
-	var names, odd []string
+	var names []string
 	for _, other := range f.foreign {
 		names = append(names, other.File)
-		for _, line := range other.Undecided {
-			odd = append(odd, fmt.Sprintf("%s: %s", other.File, line))
-		}
 	}
-	for _, c := range render.Conflicts(f.today, f.foreign) {
+	odd, _ := oddLines(f, nil)
+	for _, c := range render.Conflicts(f.today, f.foreign, f.names.known) {
 		odd = append(odd, c.String())
 	}
-	ofProjects := map[string]bool{}
-	for _, g := range f.today.Grants() {
-		ofProjects[g.Path] = ofProjects[g.Path] || g.Owner.Public == ""
-	}
-	for _, other := range f.foreign {
-		for _, g := range other.Grants {
-			if !g.Place.Client.Addr.IsValid() && ofProjects[g.Place.Path] {
-				odd = append(odd, fmt.Sprintf("%s, line %d, opens %s to %s, whoever that is, besides the projects that may mount it",
-					other.File, g.Line, g.Place.Path, g.Place.Client))
-			}
-		}
-	}
+	odd = append(odd, aboutKept(ownPaths(s, f), f.today, f.foreign)...)
 	return cmp.Or(strings.Join(names, ", "), "none"), concernAbout("", odd)
 }
 
@@ -244,41 +231,51 @@ func configuredPaths(s situation) []string {
 	return slices.Compact(paths)
 }
 
-// aboutExportfs has exportfs read the exports files as they are, in the sandbox.
-func (j job) aboutExportfs(ctx context.Context, f *files) (string, error) {
+// aboutExportfs has exportfs read the exports files as they are, in the sandbox, and
+// gives the table that it makes; nil if there is no sandbox.
+func (j job) aboutExportfs(ctx context.Context, f *files) (*render.Proven, string, error) {
 	if j.flags.noPreflight {
-		return "not tried, as --" + flagNoPreflight + " says", nil
+		return nil, "not tried, as --" + flagNoPreflight + " says", nil
 	}
-	_, err := j.sandbox().Try(ctx, f.old.Text, f.today, f.foreign)
+	proven, err := j.sandbox().Try(ctx, f.old.Text, f.today, f.foreign, f.names.known)
 	if errors.Is(err, sandbox.ErrNoNamespaces) {
-		return "", concern(fmt.Sprintf("%s: plan and apply go on without the proof that exportfs reads the new file as intended", err))
+		return nil, "", concern(fmt.Sprintf("%s: plan and apply go on without the proof that exportfs reads the new file as intended", err))
 	}
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
-	return j.flags.exportfs + " reads all exports files, in namespaces of its own", nil
+	says := j.flags.exportfs + " reads all exports files, in namespaces of its own"
+	_, odd := oddLines(f, &proven)
+	return &proven, says, concernAbout(says, odd)
 }
 
-// aboutTable compares what is exported with what today's file says.
-func (j job) aboutTable(held *held, f *files) (string, error) {
+// aboutTable compares what is exported with what exportfs makes of today's files, or,
+// without a test run, with what today's file says.
+func (j job) aboutTable(s situation, f *files, proven *render.Proven) (string, error) {
 	next := "the next apply runs exportfs"
-	if held != nil {
+	if s.held != nil {
 		next = "apply is held and leaves it so"
 	}
-	table, err := exportfs.ReadTable(j.flags.etab)
-	if broken, ok := errors.AsType[*render.TableError](err); ok {
-		return "", concern(broken.Error() + ": " + next)
-	}
+	table, err := j.readActive(s, f)
 	if err != nil {
 		return "", err
 	}
-	agreement := j.withKernel(table.Agrees(f.today, f.foreign))
+	if table.broken != nil {
+		return "", concern(table.broken.Error() + ": " + next)
+	}
+	agreement := j.outstanding(table.compare(f.today, f.foreign, proven), f)
+	odd := ""
+	if strays := table.strays(f.foreign, proven); len(strays) > 0 {
+		odd = "; " + straysText(strays)
+	}
 	switch {
 	case agreement.Answer == render.Disagrees:
-		return "", concern(fmt.Sprintf("%s is not what the exports file says: %s: %s",
-			j.flags.etab, strings.Join(agreement.Differences, "; "), next))
+		return "", concern(fmt.Sprintf("%s is not what the exports file says: %s: %s%s",
+			j.flags.etab, strings.Join(agreement.Differences, "; "), next, odd))
 	case len(agreement.Differences) > 0:
-		return "", concern(fmt.Sprintf("%s: %s", j.flags.etab, strings.Join(agreement.Differences, "; ")))
+		return "", concern(fmt.Sprintf("%s: %s%s", j.flags.etab, strings.Join(agreement.Differences, "; "), odd))
+	case odd != "":
+		return "", concern(fmt.Sprintf("%s is what the exports file says%s", j.flags.etab, odd))
 	}
 	return j.flags.etab + " is what the exports file says", nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/render"
 	"nfs-exportd/render/install"
 )
 
@@ -80,6 +81,7 @@ type metrics struct {
 
 	planned bool                         // there was a plan
 	frozen  map[exports.FreezeReason]int // places of the plan
+	kept    int                          // grants of other exports files that the plan does not want
 
 	added, removed, changed, refused int
 }
@@ -146,6 +148,9 @@ func (m *metrics) note(r result, err error) {
 	m.planned, m.frozen = r.decided, map[exports.FreezeReason]int{}
 	for _, f := range r.plan.Frozen {
 		m.frozen[f.Reason]++
+	}
+	if r.decided {
+		m.kept = len(render.KeptByOthers(ownPaths(r.situation, r.files), r.plan.Desired, r.files.foreign))
 	}
 	if is[*approvalError](err) {
 		m.refused = len(r.plan.Removed)
@@ -322,6 +327,9 @@ func (m *metrics) text(status int, before kept) ([]byte, error) {
 	m.labelled(gauges)
 	if m.read {
 		gauge("grants", "Grants in the exports file after the last run. Missing if that run ended before it read the file.", float64(m.grants))
+	}
+	if m.planned {
+		gauge("foreign_grants", "Grants of other exports files, on paths of the configuration or of the exports file, that the plan does not want. Missing if the last run ended before it had a plan.", float64(m.kept))
 	}
 	gauge("refused_removals", "Grants that the last run would have removed if its plan had not been refused.", float64(m.refused))
 	counter(metricAdded, "Grants added so far.", before.added+float64(m.added))

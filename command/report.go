@@ -71,6 +71,9 @@ func (r result) printChanges(b *strings.Builder) {
 			fmt.Fprintf(b, "conflict: %s\n", conflict)
 		}
 	}
+	if n := r.candidate.networks; n > 0 {
+		fmt.Fprintf(b, "the mask, /32 or /128, of %s changes because of host names in other lines\n", count(n, "grant"))
+	}
 	for _, file := range r.files.adopted {
 		fmt.Fprintf(b, "adopt %s\n", file.Path)
 	}

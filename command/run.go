@@ -61,7 +61,7 @@ func (j job) run(ctx context.Context, show func(result) error) (r result, err er
 	}
 	unlock := j.lock(ctx)
 	defer unlock()
-	r.files = j.readFiles()
+	r.files = j.readFiles(ctx, r.config)
 	j.lookAtDisk(r.files)
 
 	asking, asked := j.startAsking(ctx)

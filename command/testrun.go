@@ -24,11 +24,8 @@ type tested struct {
 }
 
 // reloads reports whether the active table is out of step with a file that is right
-// already, or may be so. After a test run all that can be left open is what host names
-// stand for, which another run of exportfs would not tell either.
-func (t tested) reloads() bool {
-	return t.active != nil && (t.active.Answer == render.Disagrees || t.active.Answer == render.CannotTell && t.proven == nil)
-}
+// already, or may be so.
+func (t tested) reloads() bool { return t.active != nil && t.active.Answer != render.Agrees }
 
 // testRun looks at the directories that are to be exported, and has exportfs read the
 // candidate in a sandbox; reads says that it reads today's files. If it finds a symbolic link
@@ -43,7 +40,7 @@ func (j job) testRun(ctx context.Context, r result, reads bool) (exports.Plan, c
 	}
 	t, ok := step(j.steps, "test run", r.rendered && reads, func() (tested, string, error) {
 		for {
-			t, says, err := j.try(ctx, r.files, r.plan.Desired, r.candidate)
+			t, says, err := j.try(ctx, r)
 			swapped := j.swapped(ctx, r, err)
 			if len(swapped) == 0 {
 				return t, says, err
@@ -57,65 +54,72 @@ func (j job) testRun(ctx context.Context, r result, reads bool) (exports.Plan, c
 	if ok && (r.candidate.rewrites || t.reloads()) {
 		// Only a change costs this time: a run that has nothing to do says nothing.
 		j.warn(slices.Concat(manyClients(r.plan, r.files), r.directories.atRisk(pathsOf(r.plan.Desired)))...)
+		j.warnOfOddLines(r.files, t.proven)
+	}
+	if ok && t.proven == nil {
+		j.warnOfUnread(r)
 	}
 	return r.plan, r.candidate, t
 }
 
 // try compares the active table with what is desired, and has exportfs read the
-// candidate if something is to change, or if that cannot be told without it.
-func (j job) try(ctx context.Context, f *files, desired exports.Set, c candidate) (t tested, says string, err error) {
-	var table render.Table
+// candidate if something is to change, or if only exportfs can tell what should be there.
+func (j job) try(ctx context.Context, r result) (t tested, says string, err error) {
+	f, want := r.files, r.plan.Desired
+	var table active
 	if !j.flags.noReload {
-		table, err = exportfs.ReadTable(j.flags.etab)
-		if broken, ok := errors.AsType[*render.TableError](err); ok {
-			t.active = &render.Agreement{Answer: render.Disagrees, Differences: []string{broken.Error()}}
-		} else if err != nil {
+		if table, err = j.readActive(r.situation, f); err != nil {
 			return t, "", err
-		} else if !c.rewrites {
-			t.active = j.withKernel(table.Agrees(desired, f.foreign))
 		}
 	}
-	changes := c.rewrites || t.reloads()
-	if !j.flags.noReload && changes {
+	compare := func() {
+		if !j.flags.noReload && !r.candidate.rewrites {
+			t.active = j.outstanding(table.compare(want, f.foreign, t.proven), f)
+		}
+	}
+	compare()
+	// What a foreign file seems to ask for may stand behind a line at which exportfs stops.
+	if !r.candidate.rewrites && !t.reloads() && table.on.Within(want) {
+		return t, "not needed, as nothing is to be changed", nil
+	}
+	t.proven, says, err = j.prove(ctx, r.candidate.text, want, f)
+	if isFatal(err) {
+		return t, "", err
+	}
+	compare()
+	if !j.flags.noReload && (r.candidate.rewrites || t.reloads()) {
 		if err := exportfs.CheckFIFOs(f.foreign); err != nil {
 			return t, "", err
 		}
+		if strays := table.strays(f.foreign, t.proven); len(strays) > 0 {
+			j.warn(straysText(strays))
+		}
 	}
-	switch {
-	case !changes:
-		return t, "not needed, as nothing is to be changed", nil
-	case j.flags.noPreflight:
-		return t, "not tried, as --" + flagNoPreflight + " says", nil
+	return t, says, err
+}
+
+// prove has exportfs read the candidate in a sandbox. Without a sandbox it returns nil,
+// with a concern if that is not what was asked for.
+func (j job) prove(ctx context.Context, text []byte, want exports.Set, f *files) (*render.Proven, string, error) {
+	if j.flags.noPreflight {
+		return nil, "not tried, as --" + flagNoPreflight + " says", nil
 	}
-	proven, err := j.sandbox().Try(ctx, c.text, desired, f.foreign)
+	proven, err := j.sandbox().Try(ctx, text, want, f.foreign, f.names.known)
 	if errors.Is(err, sandbox.ErrNoNamespaces) {
 		warning := fmt.Sprintf("%s; going on without proof that exportfs will read the new file as intended", err)
 		j.warn(warning)
-		return t, "", concern(warning)
+		return nil, "", concern(warning)
 	}
 	if err != nil {
-		return t, "", err
+		return nil, "", err
 	}
-	t.proven = &proven
 	j.log.Debug("exportfs reads the new file as intended", "sandbox", "namespaces of its own")
-	if t.active != nil && table != nil {
-		t.active = j.withKernel(table.Matches(proven, f.foreign))
-	}
-	return t, "exportfs reads the new file as intended", nil
+	return &proven, "exportfs reads the new file as intended", nil
 }
 
 // exportfs is the host's, for the active exports.
 func (j job) exportfs() exportfs.Program {
 	return exportfs.Program{Path: j.flags.exportfs, Etab: j.flags.etab, Timeout: j.exportfsTimeout(), Flush: j.Flush}
-}
-
-// withKernel adds to what the active table is like that the kernel does not know it.
-func (j job) withKernel(agreement render.Agreement) *render.Agreement {
-	if pending := j.exportfs().Pending(); pending != "" {
-		agreement.Answer = render.Disagrees
-		agreement.Differences = append(agreement.Differences, pending)
-	}
-	return &agreement
 }
 
 // exportfsTimeout is for one run of exportfs. It needs seconds for thousands of

@@ -46,8 +46,8 @@ func (t Table) Agrees(want exports.Set, foreign []Foreign) Agreement {
 }
 
 // Matches compares the active table with a proven one, see CompareProven.
-func (t Table) Matches(proven Proven, foreign []Foreign) Agreement {
-	return agreement(t.CompareProven(proven, foreign))
+func (t Table) Matches(proven Proven) Agreement {
+	return agreement(t.CompareProven(proven))
 }
 
 func agreement(differences []Difference) Agreement {
@@ -74,20 +74,20 @@ func (d Difference) String() string { return d.text }
 
 // Compare compares the active table with the wanted grants, without running
 // exportfs: each must be there with its options, and anything else that is
-// there must come from a foreign file. Certain differences come first.
+// there must come from a foreign file. What a line that only exportfs can read, or
+// the name of a host, could explain is a doubt. Certain differences come first.
 func (t Table) Compare(want exports.Set, foreign []Foreign) []Difference {
-	c := comparison{table: t, foreign: indexForeign(foreign), names: map[string]bool{}}
-	for _, g := range want.Grants() {
-		if IsName(g.Client) {
-			c.names[g.Path] = true
-		}
+	c := comparison{table: t, foreign: indexForeign(foreign)}
+	wanted := tableOf(want)
+	for place := range wanted {
+		c.foreign.named(place)
 	}
 	c.indexNames()
-	for _, g := range want.Grants() {
-		c.expect(g.Place(), g.Options)
+	for place, options := range wanted {
+		c.expect(place, options)
 	}
 	for place := range t {
-		if _, ok := want.At(place); !ok {
+		if _, ok := wanted[place]; !ok {
 			c.surplus(place)
 		}
 	}
@@ -99,7 +99,6 @@ type comparison struct {
 	table       Table
 	proven      bool // what is expected is what exportfs made of all files
 	foreign     foreignIndex
-	names       map[string]bool // paths that are wanted for a host name
 	nameEntries map[string]bool // paths of the table with an entry for a host name
 	options     map[[2]string]Answer
 	differences []Difference
@@ -140,38 +139,46 @@ func (c *comparison) add(answer Answer, surplus bool, place exports.Place, forma
 func (c *comparison) expect(place exports.Place, options string) {
 	have, ok := c.table[place]
 	switch {
-	case !ok && IsName(place.Client):
+	case ok:
+		c.expectOptions(place, options, have)
+	case c.proven:
+		c.add(Disagrees, false, place, "%s is missing", PlaceText(place))
+	case IsName(place.Client):
 		c.add(CannotTell, false, place, "%s is not there under this name, the host may have another", PlaceText(place))
-	case !ok && c.nameEntries[place.Path] && place.Client.Addr.IsValid():
+	case c.nameEntries[place.Path] && place.Client.Addr.IsValid():
 		// exportfs keeps one client for an address, and calls it as the first
 		// file does that has it (client_lookup in support/export/client.c).
 		c.add(CannotTell, false, place, "%s is not there, but a host name is that may stand for it", PlaceText(place))
-	case !ok:
-		c.add(Disagrees, false, place, "%s is missing", PlaceText(place))
 	default:
-		answer := c.compare(options, have)
-		if answer == CannotTell && c.proven {
-			answer = Disagrees // the same exportfs has no other defaults
-		}
-		if answer == Disagrees && !c.proven && c.foreign.grants[place] {
-			answer = CannotTell // they may be those of the other file
-		}
-		if answer != Agrees {
-			c.add(answer, false, place, "%s has the options %s instead of %s", PlaceText(place), printable.Word(have), printable.Word(options))
-		}
+		c.add(Disagrees, false, place, "%s is missing", PlaceText(place))
+	}
+}
+
+func (c *comparison) expectOptions(place exports.Place, options, have string) {
+	answer := c.compare(options, have)
+	if answer == CannotTell && c.proven {
+		answer = Disagrees // the same exportfs has no other defaults
+	}
+	if answer == Disagrees && c.foreign.grants[place] {
+		answer = CannotTell // they may be those of the other file
+	}
+	if why := unreadable(place.Client.String(), have); why != "" && !c.proven {
+		c.add(Disagrees, false, place, "%s: %s", PlaceText(place), why)
+	}
+	if answer != Agrees {
+		c.add(answer, false, place, "%s has the options %s instead of %s", PlaceText(place), printable.Word(have), printable.Word(options))
 	}
 }
 
 // surplus explains a place that nobody asked for.
 func (c *comparison) surplus(place exports.Place) {
-	named := c.foreign.names[place.Path] || c.names[place.Path]
+	named := c.foreign.names[place.Path]
 	switch {
 	case c.foreign.grants[place]:
-	case named && IsName(place.Client):
-	case named && place.Client.Addr.IsValid():
+	case named && (place.Client.Addr.IsValid() || IsName(place.Client)):
 		c.add(CannotTell, true, place, "%s may come from a host name for the same path", PlaceText(place))
-	case c.foreign.undecided:
-		c.add(CannotTell, true, place, "%s may come from a line of another exports file that cannot be read here", PlaceText(place))
+	case c.foreign.undecided != "":
+		c.add(CannotTell, true, place, "%s may come from a line that only exportfs can read, in %s", PlaceText(place), c.foreign.undecided)
 	default:
 		c.add(Disagrees, true, place, "%s is there and no exports file asks for it", PlaceText(place))
 	}
@@ -191,23 +198,32 @@ func (c *comparison) sorted() []Difference {
 type foreignIndex struct {
 	grants    map[exports.Place]bool
 	names     map[string]bool // paths that have a client that is a host name
-	undecided bool            // lines that only exportfs can read
+	undecided string          // the files with lines that only exportfs can read
 }
 
 func indexForeign(foreign []Foreign) foreignIndex {
 	index := foreignIndex{grants: map[exports.Place]bool{}, names: map[string]bool{}}
+	var undecided []string
 	for _, f := range foreign {
 		for _, g := range f.Grants {
-			index.grants[g.Place] = true
-			if IsName(g.Place.Client) {
-				index.names[g.Place.Path] = true
-			}
+			place := tablePlace(g.Place)
+			index.grants[place] = true
+			index.named(place)
 		}
 		if len(f.Undecided) > 0 {
-			index.undecided = true
+			undecided = append(undecided, printable.Word(f.File))
 		}
 	}
+	index.undecided = strings.Join(undecided, ", ")
 	return index
+}
+
+// named notes the path of a host name, which stands for an address, or has another
+// name in the table.
+func (i *foreignIndex) named(place exports.Place) {
+	if IsName(place.Client) {
+		i.names[place.Path] = true
+	}
 }
 
 // IsName reports whether exportfs asks the resolver about a client. It takes

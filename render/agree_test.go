@@ -124,7 +124,11 @@ func TestAgrees(t *testing.T) {
 			"options of the foreign file", with(full, "/srv/a 10.0.0.1", "ro"), want, foreignFile("/srv/a 10.0.0.1(ro)\n"), CannotTell,
 			[]string{"undecided: /srv/a for 10.0.0.1 has the options ro instead of rw,nohide,no_subtree_check,async,no_root_squash"},
 		},
-		{"foreign host name", with(full, "/srv/x host.example.org", sys), want, foreignFile("/srv/x host(rw)\n"), Agrees, nil},
+		{"foreign host name", with(full, "/srv/x host", sys), want, foreignFile("/srv/x host(rw)\n"), Agrees, nil},
+		{
+			"host name that a foreign one may be", with(full, "/srv/x host.example.org", sys), want, foreignFile("/srv/x host(rw)\n"), CannotTell,
+			[]string{"undecided: /srv/x for host.example.org may come from a host name for the same path"},
+		},
 		{
 			"address that a foreign host name may have", with(full, "/srv/x 10.0.0.1", sys), want, foreignFile("/srv/x host(rw)\n"), CannotTell,
 			[]string{"undecided: /srv/x for 10.0.0.1 may come from a host name for the same path"},
@@ -139,16 +143,19 @@ func TestAgrees(t *testing.T) {
 		},
 		{
 			"foreign file that cannot be read", with(full, "/srv/x 10.0.0.3", sys), want, foreignFile("/srv/x 10.0.0.3(rw\n"), CannotTell,
-			[]string{"undecided: /srv/x for 10.0.0.3 may come from a line of another exports file that cannot be read here"},
+			[]string{"undecided: /srv/x for 10.0.0.3 may come from a line that only exportfs can read, in /etc/exports"},
 		},
 		{
 			"certain before undecided", with(without("/srv/b 10.0.0.1"), "/srv/a 10.0.0.3", sys), want, foreignFile("/srv/x 10.0.0.3(rw\n"), Disagrees,
-			[]string{"/srv/b for 10.0.0.1 is missing", "undecided: /srv/a for 10.0.0.3 may come from a line of another exports file that cannot be read here"},
+			[]string{"/srv/b for 10.0.0.1 is missing", "undecided: /srv/a for 10.0.0.3 may come from a line that only exportfs can read, in /etc/exports"},
 		},
 		{"public line", Table{rendertest.Place(t, "/srv/a *"): sys}, rendertest.Set(t, "/srv/a *"+options), nil, Agrees, nil},
 		{
 			"public line for a host name", Table{rendertest.Place(t, "/srv/a host.example.org"): sys}, rendertest.Set(t, "/srv/a host"+options), nil, CannotTell,
-			[]string{"undecided: /srv/a for host is not there under this name, the host may have another"},
+			[]string{
+				"undecided: /srv/a for host is not there under this name, the host may have another",
+				"undecided: /srv/a for host.example.org may come from a host name for the same path",
+			},
 		},
 		{
 			"hostile table", Table{rendertest.Place(t, "/srv/\x1b[2J 10.0.0.1\u202e"): sys}, exports.Set{}, nil, Disagrees,
@@ -169,30 +176,78 @@ func TestAgrees(t *testing.T) {
 func TestMatches(t *testing.T) {
 	t.Parallel()
 	kernel := strings.Replace(sys, "sec=sys,rw,", "sec=sys,rw,secure,", 1)
-	host := rendertest.Place(t, "/srv/p host")
+	at := func(text string) exports.Place { return rendertest.Place(t, text) }
 	proof := Proven{
-		Table:      Table{rendertest.Place(t, "/srv/a 10.0.0.1"): sys, rendertest.Place(t, "/srv/f 10.0.0.9"): "ro"},
-		Unresolved: []exports.Place{host},
+		Table:      Table{at("/srv/a 10.0.0.1"): sys, at("/srv/a web"): "ro", at("/srv/p db"): "ro", at("/srv/a 10.0.0.9"): "ro"},
+		Unresolved: []exports.Place{at("/srv/p host"), at("/srv/p other")},
+		Reexported: []exports.Place{at("/srv/a 10.0.0.9/32")},
 	}
-	foreign := []Foreign{{Grants: []ForeignGrant{{Place: rendertest.Place(t, "/srv/a 10.0.0.1")}, {Place: rendertest.Place(t, "/srv/f 10.0.0.9")}}}}
 	tests := []struct {
 		name   string
-		table  Table
+		change Table // of the proven table; no options are no entry
 		answer Answer
 	}{
-		{"the same", Table{rendertest.Place(t, "/srv/a 10.0.0.1"): sys, rendertest.Place(t, "/srv/f 10.0.0.9"): "ro"}, Agrees},
-		{"kernel's words", Table{rendertest.Place(t, "/srv/a 10.0.0.1"): kernel, rendertest.Place(t, "/srv/f 10.0.0.9"): "ro"}, Agrees},
-		{"resolved", Table{rendertest.Place(t, "/srv/a 10.0.0.1"): sys, rendertest.Place(t, "/srv/f 10.0.0.9"): "ro", rendertest.Place(t, "/srv/p host.example.org"): "ro"}, Agrees},
-		{"missing", Table{rendertest.Place(t, "/srv/f 10.0.0.9"): "ro"}, Disagrees},
-		{"missing foreign", Table{rendertest.Place(t, "/srv/a 10.0.0.1"): sys}, Disagrees},
-		{"other options", Table{rendertest.Place(t, "/srv/a 10.0.0.1"): "ro", rendertest.Place(t, "/srv/f 10.0.0.9"): "ro"}, Disagrees},
-		{"more options", Table{rendertest.Place(t, "/srv/a 10.0.0.1"): sys + ",nordirplus", rendertest.Place(t, "/srv/f 10.0.0.9"): "ro"}, Disagrees},
-		{"unknown options", Table{rendertest.Place(t, "/srv/a 10.0.0.1"): sys + ",new_word", rendertest.Place(t, "/srv/f 10.0.0.9"): "ro"}, Disagrees},
-		{"surplus", Table{rendertest.Place(t, "/srv/a 10.0.0.1"): sys, rendertest.Place(t, "/srv/f 10.0.0.9"): "ro", rendertest.Place(t, "/srv/a 10.0.0.2"): sys}, Disagrees},
+		{"the same", nil, Agrees},
+		{"kernel's words", Table{at("/srv/a 10.0.0.1"): kernel}, Agrees},
+		{"missing", Table{at("/srv/a 10.0.0.1"): ""}, Disagrees},
+		{"missing name", Table{at("/srv/a web"): ""}, Disagrees},
+		{"other options", Table{at("/srv/a 10.0.0.1"): "ro"}, Disagrees},
+		{"more options", Table{at("/srv/a 10.0.0.1"): sys + ",nordirplus"}, Disagrees},
+		{"unknown options", Table{at("/srv/a 10.0.0.1"): sys + ",new_word"}, Disagrees},
+		{"surplus", Table{at("/srv/a 10.0.0.2"): sys}, Disagrees},
+		{"surplus name", Table{at("/srv/a web.example.org"): "ro"}, Disagrees},
+		{"the world", Table{at("/srv/a *"): sys}, Disagrees},
+		{"a number of fsidd", Table{at("/srv/a 10.0.0.9"): "ro,fsid=1,reexport=auto-fsidnum"}, Agrees},
+		{"a reexport is missing", Table{at("/srv/a 10.0.0.9"): ""}, Disagrees},
+		// Where a name cannot be resolved, all names are left out, and nothing else.
+		{"resolved since", Table{at("/srv/p host.example.org"): "ro"}, Agrees},
+		{"another name in its place", Table{at("/srv/p db"): "", at("/srv/p host"): "ro"}, Agrees},
+		{"an address beside the name", Table{at("/srv/p 10.0.0.2"): "ro"}, Disagrees},
+		{"the world beside the name", Table{at("/srv/p *"): "ro"}, Disagrees},
+		{"a pattern beside the name", Table{at("/srv/p *.example.org"): "ro"}, Disagrees},
+		{"a network beside the name", Table{at("/srv/p 10.0.0.0/8"): "ro"}, Disagrees},
 	}
 	for _, test := range tests {
-		if got := test.table.Matches(proof, foreign); got.Answer != test.answer {
+		table := maps.Clone(proof.Table)
+		for place, options := range test.change {
+			table[place] = options
+			if options == "" {
+				delete(table, place)
+			}
+		}
+		if got := table.Matches(proof); got.Answer != test.answer {
 			t.Errorf("%s: %s: %q", test.name, got.Answer, got.Differences)
+		}
+	}
+}
+
+// An address and its network of one are one place, in the table, in what is wanted and
+// in foreign files.
+func TestAgreesNetworkOfOne(t *testing.T) {
+	t.Parallel()
+	parse := func(text string) Table {
+		table, err := ParseTable([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return table
+	}
+	for _, spelled := range []string{"10.0.0.1", "10.0.0.1/32", "10.0.0.1/255.255.255.255"} {
+		table := parse("/srv/a\t" + spelled + "(rw)\n")
+		for _, want := range []string{"10.0.0.1", "10.0.0.1/32"} {
+			if got := table.Agrees(rendertest.Set(t, "/srv/a "+want+"(rw)"), nil); got.Answer != Agrees {
+				t.Errorf("%s, want %s: %q", spelled, want, got.Differences)
+			}
+			foreign := []Foreign{ParseForeign("/etc/exports", []byte("/srv/a "+want+"(rw)\n"))}
+			if got := table.Agrees(exports.Set{}, foreign); got.Answer != Agrees {
+				t.Errorf("%s, of a foreign file %s: %q", spelled, want, got.Differences)
+			}
+			if got := table.Matches(Proven{Table: parse("/srv/a\t" + want + "(rw)\n")}); got.Answer != Agrees {
+				t.Errorf("%s, proven %s: %q", spelled, want, got.Differences)
+			}
+		}
+		if got := table.Agrees(exports.Set{}, nil); got.Answer != Disagrees {
+			t.Errorf("%s as a surplus: %s", spelled, got.Answer)
 		}
 	}
 }

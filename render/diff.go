@@ -85,11 +85,24 @@ func PlanID(held ...[]byte) string {
 
 // OnlyComments reports whether the file that was parsed already has what a set
 // grants, place by place with the same options, so that exportfs makes the same of
-// both. A file that was edited, or has lines that were not read, can grant more. Files
+// both. Those of a project at shared addresses must be networks, see MarshalBeside, and
+// no others. A file that was edited, or has lines that were not read, can grant more. Files
 // to be adopted need exportfs all the same.
-func OnlyComments(old Parsed, new exports.Set) bool {
+func OnlyComments(old Parsed, new exports.Set, shared Addresses) bool {
 	return !old.Edited && len(old.Unread) == 0 &&
 		slices.EqualFunc(old.Set.Grants(), new.Grants(), func(a, b exports.Grant) bool {
-			return a.Place() == b.Place() && a.Options == b.Options
+			return a.Place() == b.Place() && a.Options == b.Options &&
+				old.Networks.has(a) == shared.has(b)
 		})
+}
+
+// NetworkChanges returns how many grants are in the file that was parsed and in a new
+// set, as an address in one and as the network of that in the other.
+func (p Parsed) NetworkChanges(new exports.Set, shared Addresses) (n int) {
+	for _, g := range new.Grants() {
+		if old, ok := p.Set.At(g.Place()); ok && p.Networks.has(old) != shared.has(g) {
+			n++
+		}
+	}
+	return n
 }

@@ -206,7 +206,7 @@ func TestOnlyComments(t *testing.T) {
 		{"another path", text, rendertest.Set(t, lines[0], lines[1], "/srv/c 10.0.0.1(ro) # a b"), false},
 	}
 	for _, test := range tests {
-		if got := OnlyComments(Parse([]byte(test.old)), test.new); got != test.want {
+		if got := OnlyComments(Parse([]byte(test.old)), test.new, nil); got != test.want {
 			t.Errorf("%s: %t", test.name, got)
 		}
 	}

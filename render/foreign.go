@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"strings"
 
 	"nfs-exportd/exports"
 	"nfs-exportd/printable"
@@ -17,6 +18,8 @@ type Foreign struct {
 	// grant, that of the first counts.
 	First  bool
 	Grants []ForeignGrant
+	// Ignored is what it is instead of a file that exportfs reads; usually empty.
+	Ignored string
 	// Undecided are lines of which only exportfs itself can say what they
 	// grant, at most a few. Clients that are host names are in Grants.
 	Undecided []Line
@@ -27,6 +30,9 @@ type ForeignGrant struct {
 	Place   exports.Place
 	Options string // those of the line first, then those of the client
 	Line    int
+	// NoClient says that the file has no client there. exportfs exports the path to
+	// everyone then.
+	NoClient bool
 }
 
 // String returns the grant for people, in ASCII.
@@ -60,15 +66,57 @@ func (c Conflict) String() string {
 	return fmt.Sprintf("%s is also in %s, line %d: %s", PlaceText(c.Grant.Place()), printable.Word(c.File), c.Line, winner)
 }
 
-// Conflicts returns the wanted grants that foreign files have as well.
-func Conflicts(want exports.Set, foreign []Foreign) []Conflict {
+// Conflicts returns the wanted grants that foreign files have as well. They may have
+// them under the host name of an address.
+func Conflicts(want exports.Set, foreign []Foreign, names Names) []Conflict {
+	ours := map[exports.Place]exports.Grant{}
+	for _, g := range want.Grants() {
+		ours[tablePlace(g.Place())] = g
+	}
+	same, shared := names.aliases(), names.Shared()
 	var conflicts []Conflict
 	for _, f := range foreign {
 		for _, g := range f.Grants {
-			if ours, ok := want.At(g.Place); ok {
-				conflicts = append(conflicts, Conflict{ours, f.File, g.Line, g.Options, f.First})
+			place := tablePlace(g.Place)
+			for _, client := range append([]exports.Client{place.Client}, same[place.Client]...) {
+				grant, ok := ours[exports.Place{Path: place.Path, Client: client}]
+				if !ok {
+					continue
+				}
+				theirs := f.First
+				// rpc.mountd looks for hosts before it looks for networks.
+				ourNetwork, theirNetwork := shared.has(grant) || isNetwork(grant.Client), isNetwork(g.Place.Client)
+				if ourNetwork != theirNetwork {
+					theirs = ourNetwork
+				}
+				conflicts = append(conflicts, Conflict{grant, f.File, g.Line, g.Options, theirs})
+			}
+			if f.First {
+				for _, grant := range covered(want, g.Place, shared) {
+					conflicts = append(conflicts, Conflict{grant, f.File, g.Line, g.Options, true})
+				}
 			}
 		}
 	}
 	return conflicts
 }
+
+// covered returns the grants for shared addresses that are in a network on the same
+// path. Our grants are networks too then, and rpc.mountd takes the first one.
+func covered(want exports.Set, place exports.Place, shared Addresses) (grants []exports.Grant) {
+	if len(shared) == 0 || !isNetwork(place.Client) {
+		return nil
+	}
+	network, ok := parseNetwork(place.Client.Literal)
+	if !ok || network.IsSingleIP() {
+		return nil
+	}
+	for _, g := range want.Grants() {
+		if g.Path == place.Path && shared.has(g) && network.Contains(g.Client.Addr) {
+			grants = append(grants, g)
+		}
+	}
+	return grants
+}
+
+func isNetwork(c exports.Client) bool { return strings.Contains(c.Literal, "/") }

@@ -55,9 +55,10 @@ func parseForeign(text []byte) (grants []ForeignGrant, undecided []Line) {
 				return grants, undecided
 			}
 			grants = append(grants, ForeignGrant{
-				Place:   exports.Place{Path: path, Client: client},
-				Options: joinOptions(defaults, options),
-				Line:    line,
+				Place:    exports.Place{Path: path, Client: client},
+				Options:  joinOptions(defaults, options),
+				Line:     line,
+				NoClient: word == "" || word[0] == '(',
 			})
 		}
 	}

@@ -17,6 +17,8 @@ type Parsed struct {
 	// Edited says that somebody else than this program has written to the
 	// file. A file without any line but comments never counts as edited.
 	Edited bool
+	// Networks are the addresses of grants that are written as a network of one address.
+	Networks Addresses
 	// Lines are the numbers of the grants' lines, from 1.
 	Lines map[exports.Place]int
 	// Unread are the lines that are neither comments nor grants as Marshal
@@ -43,7 +45,7 @@ func (l Line) String() string {
 // returns the lines that it cannot read in Unread.
 func Parse(text []byte) Parsed {
 	var (
-		parsed = Parsed{Lines: map[exports.Place]int{}}
+		parsed = Parsed{Networks: Addresses{}, Lines: map[exports.Place]int{}}
 		grants []exports.Grant
 		owner  exports.Owner
 		number int
@@ -67,7 +69,7 @@ func Parse(text []byte) Parsed {
 			unread(line, "the file ends in the middle of a line")
 			continue
 		}
-		g, problem := parseGrant(line)
+		g, network, problem := parseGrant(line, owner)
 		if problem != "" {
 			unread(line, problem)
 			continue
@@ -77,7 +79,9 @@ func Parse(text []byte) Parsed {
 			continue
 		}
 		parsed.Lines[g.Place()] = number
-		g.Owner = owner
+		if network {
+			parsed.Networks[g.Client.Addr] = true
+		}
 		grants = append(grants, g)
 	}
 	parsed.Set = exports.NewSet(grants)
@@ -146,11 +150,12 @@ func cutWord(s string) (word, rest string, ok bool) {
 	return s, "", true
 }
 
-// parseGrant reads a line as GrantLine writes it, or says why it is none.
-func parseGrant(line string) (exports.Grant, string) {
+// parseGrant reads a line as GrantLine writes it, or, for a project, with a network of
+// one address instead of the address; or it says why the line is neither.
+func parseGrant(line string, owner exports.Owner) (g exports.Grant, network bool, problem string) {
 	path, rest, ok := strings.Cut(line, " ")
 	if !ok {
-		return exports.Grant{}, "no client"
+		return g, false, "no client"
 	}
 	rest, comment, commented := strings.Cut(rest, "#")
 	if commented {
@@ -158,23 +163,28 @@ func parseGrant(line string) (exports.Grant, string) {
 	}
 	client, options, ok := strings.Cut(rest, "(")
 	if !ok || !strings.HasSuffix(options, ")") {
-		return exports.Grant{}, "not PATH CLIENT(OPTIONS)"
+		return g, false, "not PATH CLIENT(OPTIONS)"
 	}
-	g := exports.Grant{
+	g = exports.Grant{
 		Path:    pathUnescaper.Replace(path),
 		Client:  exports.ParseClient(client),
 		Options: strings.TrimSuffix(options, ")"),
+		Owner:   owner,
+	}
+	if place := tablePlace(g.Place()); owner.Public == "" && place != g.Place() {
+		g.Client, network = place.Client, true
 	}
 	g.Instance.ID, g.Port, _ = strings.Cut(strings.TrimPrefix(comment, " "), " ")
 	// There is one way to write a grant, and any other line is not ours.
-	if CheckSafe(g) != nil || GrantLine(g) != line+"\n" {
-		return exports.Grant{}, "not as nfs-exportd writes it"
+	if checkSafe(g, network) != nil || string(appendLine(nil, g, network)) != line+"\n" {
+		return g, false, "not as nfs-exportd writes it"
 	}
-	return g, ""
+	return g, network, ""
 }
 
-// clientOf returns the client of a word of the active table or of a foreign file. exportfs takes an IPv4 address in IPv6 form for a client of
-// its own, which never matches the IPv4 address.
+// clientOf returns the client of a word of the active table or of a foreign file.
+// exportfs takes an IPv4 address in IPv6 form for a client of its own, which never
+// matches the IPv4 address.
 func clientOf(word string) exports.Client {
 	client := exports.ParseClient(word)
 	if client.Addr.Is4() && strings.Contains(word, ":") {

@@ -1,51 +1,88 @@
 package render
 
 import (
-	"maps"
+	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"nfs-exportd/exports"
 	"nfs-exportd/render/rendertest"
 )
 
-func TestCompareTogether(t *testing.T) {
+// With a proven table, exactly the differences are reported: each of random tables is
+// compared with another in a plain way.
+func TestCompareProvenReportsDifferences(t *testing.T) {
 	t.Parallel()
-	want := rendertest.Set(t, "/srv/a 10.0.0.1(rw)", "/srv/a 10.0.0.2(rw)")
-	full := Table{rendertest.Place(t, "/srv/a 10.0.0.1"): "rw", rendertest.Place(t, "/srv/a 10.0.0.2"): "rw"}
-	with := func(table Table, texts ...string) Table {
-		table = maps.Clone(table)
-		for _, text := range texts {
-			p, o, _ := strings.Cut(text, "=")
-			table[rendertest.Place(t, p)] = o
-			if o == "" {
-				delete(table, rendertest.Place(t, p))
+	clients := []string{"10.0.0.1", "10.0.0.2", "10.0.0.2/32", "2001:db8::1", "2001:db8::1/128", "*", "10.0.0.0/8", "@group", "*.example.org", "host", "host.example.org", "10.1"}
+	// Of each pair the first two mean the same.
+	options := []string{"rw,sync", "sync,rw", "ro,sync", "rw,sync,new_word"}
+	same := func(a, b string) bool {
+		return a == b || a != options[2] && b != options[2] && a != options[3] && b != options[3]
+	}
+	host := func(client string) string { return strings.TrimSuffix(strings.TrimSuffix(client, "/32"), "/128") }
+	paths := []string{"/srv/a", "/srv/b"}
+	const unresolved = "/srv/b"
+	random := rand.New(rand.NewPCG(1, 2))
+	text := func() (string, map[[2]string]string) {
+		var b strings.Builder
+		meant := map[[2]string]string{}
+		for _, path := range paths {
+			for _, client := range clients {
+				if random.IntN(3) > 0 {
+					continue
+				}
+				o := options[random.IntN(len(options))]
+				fmt.Fprintf(&b, "%s\t%s(%s)\n", path, client, o)
+				key := [2]string{path, host(client)}
+				if _, ok := meant[key]; !ok { // the plain address comes first in clients
+					meant[key] = o
+				}
 			}
 		}
-		return table
+		return b.String(), meant
 	}
-	tests := []struct {
-		name            string
-		table, baseline Table
-		differences     []string
-	}{
-		{"exact", full, Table{}, nil},
-		{"with a foreign one", with(full, "/f 10.0.0.1=ro"), Table{rendertest.Place(t, "/f 10.0.0.1"): "ro"}, nil},
-		{"foreign one with other options", with(full, "/f 10.0.0.1=rw"), Table{rendertest.Place(t, "/f 10.0.0.1"): "ro"}, []string{"/f for 10.0.0.1 has the options rw instead of ro"}},
-		{"conflict, theirs first", with(full, "/srv/a 10.0.0.1=ro"), Table{rendertest.Place(t, "/srv/a 10.0.0.1"): "ro"}, nil},
-		{"conflict, ours first", full, Table{rendertest.Place(t, "/srv/a 10.0.0.1"): "ro"}, nil},
-		{"conflict, and gone", with(full, "/srv/a 10.0.0.1="), Table{rendertest.Place(t, "/srv/a 10.0.0.1"): "ro"}, []string{"/srv/a for 10.0.0.1 is missing"}},
-		// The host of the foreign file is one of ours by /etc/hosts.
-		{"host of theirs named as ours", with(full, "/f 10.0.0.1=ro"), Table{rendertest.Place(t, "/f host"): "ro"}, nil},
-		{"ours named as a host of theirs", with(full, "/srv/a 10.0.0.1=", "/srv/a host=rw", "/f host=ro"), Table{rendertest.Place(t, "/f host"): "ro"}, nil},
-		{"surplus beside a host of theirs", with(full, "/f host=ro", "/f 10.0.0.9=ro"), Table{rendertest.Place(t, "/f host"): "ro"}, []string{"/f for 10.0.0.9 is there and no exports file asks for it"}},
-		{"the world beside a host of theirs", with(full, "/f host=ro", "/f *=ro"), Table{rendertest.Place(t, "/f host"): "ro"}, []string{"/f for * is there and no exports file asks for it"}},
-	}
-	for _, test := range tests {
-		got := test.table.CompareTogether(want, test.baseline)
-		if diff := cmp.Diff(test.differences, got); diff != "" {
-			t.Errorf("%s: %s", test.name, diff)
+	for range 5000 {
+		provenText, proven := text()
+		activeText, active := text()
+		if random.IntN(10) == 0 {
+			activeText, active = provenText, proven
+		}
+		want := map[string]bool{}
+		for key, o := range proven {
+			have, ok := active[key]
+			switch {
+			case key[0] == unresolved && strings.HasPrefix(key[1], "host") || key[0] == unresolved && key[1] == "10.1":
+			case !ok:
+				want[key[0]+" "+key[1]+" false"] = true
+			case !same(o, have):
+				want[key[0]+" "+key[1]+" false"] = true
+			}
+		}
+		for key := range active {
+			if _, ok := proven[key]; !ok && (key[0] != unresolved || !strings.HasPrefix(key[1], "host") && key[1] != "10.1") {
+				want[key[0]+" "+key[1]+" true"] = true
+			}
+		}
+		p, err := ParseTable([]byte(provenText))
+		if err != nil {
+			t.Fatal(err)
+		}
+		table, err := ParseTable([]byte(activeText))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]bool{}
+		for _, d := range table.CompareProven(Proven{Table: p, Unresolved: []exports.Place{rendertest.Place(t, unresolved+" none")}}) {
+			got[fmt.Sprintf("%s %s %t", d.Place.Path, d.Place.Client, d.Surplus)] = true
+			if d.Answer != Disagrees {
+				t.Errorf("%s: %s", d, d.Answer)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("proven:\n%sactive:\n%s%s", provenText, activeText, diff)
 		}
 	}
 }

@@ -65,19 +65,24 @@ const lineSize = 140
 
 // Marshal returns the exports file of a set: ASCII, and always the same for the
 // same set. It returns an *UnsafeError for a grant that exportfs could misread.
-func Marshal(set exports.Set) ([]byte, error) {
+func Marshal(set exports.Set) ([]byte, error) { return MarshalBeside(set, nil) }
+
+// MarshalBeside is Marshal for a server on which host names have some addresses. A
+// project's grant for one of those is written as a network of that address alone,
+// which exportfs does not take for the host of the name. Public lines stay literal.
+func MarshalBeside(set exports.Set, shared Addresses) ([]byte, error) {
 	first := len(digestLine(nil))
 	text := append(make([]byte, first, first+len(header)+lineSize*set.Len()), header...)
 	var owner exports.Owner
 	for i, g := range set.Grants() {
-		if err := CheckSafe(g); err != nil {
+		if err := checkSafe(g, shared.has(g)); err != nil {
 			return nil, err
 		}
 		if i == 0 || g.Owner != owner {
 			owner = g.Owner
 			text = append(text, ownerComment(owner)+"\n"...)
 		}
-		text = appendLine(text, g)
+		text = appendLine(text, g, shared.has(g))
 	}
 	copy(text, digestLine(text[first:]))
 	return text, nil
@@ -126,11 +131,16 @@ func plainID(id string) bool {
 }
 
 // GrantLine returns the line of a grant, with its newline.
-func GrantLine(g exports.Grant) string { return string(appendLine(nil, g)) }
+func GrantLine(g exports.Grant) string { return string(appendLine(nil, g, false)) }
 
-func appendLine(to []byte, g exports.Grant) []byte {
+// appendLine appends the line of a grant, with its address or the network of that.
+func appendLine(to []byte, g exports.Grant, network bool) []byte {
 	to = append(append(to, pathEscaper.Replace(g.Path)...), ' ')
-	to = append(append(to, g.Client.String()...), '(')
+	to = append(to, g.Client.String()...)
+	if network {
+		to = append(to, maskOf(g.Client)...)
+	}
+	to = append(to, '(')
 	to = append(append(to, g.Options...), ')')
 	if g.Instance.ID != "" {
 		to = append(append(to, " # "...), g.Instance.ID...)
@@ -140,6 +150,9 @@ func appendLine(to []byte, g exports.Grant) []byte {
 	}
 	return append(to, '\n')
 }
+
+// maskOf makes a network of one address of an address: it stands behind it.
+func maskOf(c exports.Client) string { return "/" + strconv.Itoa(c.Addr.BitLen()) }
 
 var (
 	pathEscaper   = strings.NewReplacer(" ", `\040`, "#", `\043`)
@@ -153,7 +166,9 @@ func PlaceText(p exports.Place) string {
 
 // CheckSafe returns an *UnsafeError for a grant whose line exportfs could read
 // as something else. What a byte does to exportfs was measured, byte by byte.
-func CheckSafe(g exports.Grant) error {
+func CheckSafe(g exports.Grant) error { return checkSafe(g, false) }
+
+func checkSafe(g exports.Grant, network bool) error {
 	if reason := unsafePath(g.Path); reason != "" {
 		return &UnsafeError{"path", g.Path, reason}
 	}
@@ -163,7 +178,11 @@ func CheckSafe(g exports.Grant) error {
 	if reason := unsafeOptions(g.Options); reason != "" {
 		return &UnsafeError{"options", g.Options, reason}
 	}
-	if len(g.Client.String())+len("()")+len(g.Options) > maxToken {
+	mask := ""
+	if network {
+		mask = maskOf(g.Client)
+	}
+	if len(g.Client.String()+mask)+len("()")+len(g.Options) > maxToken {
 		return &UnsafeError{"options", g.Options, fmt.Sprintf("with the client it is longer than %d bytes", maxToken)}
 	}
 	return checkIDs(g)

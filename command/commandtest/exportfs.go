@@ -63,8 +63,15 @@ func fakeExportfs(home string, args []string) int {
 		return 1
 	}
 	active := table(dir)
-	if mode == "truncates" {
+	switch mode {
+	case "truncates":
 		active = active[:len(active)/2]
+	case "again": // what the file again has comes back each time
+		more, err := os.ReadFile(home + "/again")
+		if err != nil {
+			panic(err)
+		}
+		active += string(more)
 	}
 	// The real one leaves a table that stays the same alone, too.
 	if old, err := os.ReadFile(etab); err != nil || string(old) != active {

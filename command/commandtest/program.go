@@ -12,6 +12,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"nfs-exportd/command"
+	"nfs-exportd/render"
+	"nfs-exportd/render/exportfs"
 	"nfs-exportd/render/sandbox"
 )
 
@@ -42,7 +44,8 @@ func runInTest() int {
 			}
 			return time.Now()
 		},
-		Lookup: Lookup,
+		Lookup:      Lookup,
+		ResolveName: ResolveName,
 		Local: func() ([]netip.Addr, error) {
 			var addrs []netip.Addr
 			for text := range strings.FieldsSeq(os.Getenv("TEST_LOCAL")) {
@@ -101,4 +104,32 @@ func Lookup(_ context.Context, network, host string) ([]netip.Addr, error) {
 		}
 	}
 	return nil, missing
+}
+
+// ResolveName answers from TEST_NAMES, which has lines of a host name of an exports
+// file, its canonical name and its addresses; a semicolon ends a line too. It notes in
+// the file TEST_NAMED which names it was asked for.
+func ResolveName(_ context.Context, name string) (render.HostName, error) {
+	if named := os.Getenv("TEST_NAMED"); named != "" {
+		f, err := os.OpenFile(named, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			return render.HostName{}, err
+		}
+		defer func() { _ = f.Close() }() // the write tells
+		if _, err := fmt.Fprintln(f, name); err != nil {
+			return render.HostName{}, err
+		}
+	}
+	for line := range strings.Lines(strings.ReplaceAll(os.Getenv("TEST_NAMES"), ";", "\n")) {
+		words := strings.Fields(line)
+		if len(words) < 3 || words[0] != name {
+			continue
+		}
+		host := render.HostName{Canonical: words[1]}
+		for _, word := range words[2:] {
+			host.Addrs = append(host.Addrs, netip.MustParseAddr(word))
+		}
+		return host, nil
+	}
+	return render.HostName{}, exportfs.ErrNoAddress
 }

@@ -108,9 +108,10 @@ func App(env []string, stdout, stderr io.Writer) command.App {
 			}
 			return ""
 		},
-		Lookup: Lookup,
-		Local:  func() ([]netip.Addr, error) { return nil, nil },
-		Sleep:  func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+		Lookup:      Lookup,
+		ResolveName: ResolveName,
+		Local:       func() ([]netip.Addr, error) { return nil, nil },
+		Sleep:       func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 	}
 }
 

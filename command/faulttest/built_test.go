@@ -14,6 +14,7 @@ import (
 
 	"nfs-exportd/command"
 	"nfs-exportd/command/commandtest"
+	"nfs-exportd/render/install"
 )
 
 // built is a server without a cloud, the program as users have it, and two
@@ -183,6 +184,20 @@ func (b *built) heal(t *testing.T, config int) {
 	if n := b.litter(t); n > 0 {
 		t.Errorf("the next apply leaves %d temporary files", n)
 	}
+	if b.marked(t) {
+		t.Error("the next apply leaves a mark")
+	}
+}
+
+// marked reports whether there is the mark of a run that did not see the active table
+// follow.
+func (b *built) marked(t *testing.T) bool {
+	t.Helper()
+	marked, err := install.File{Path: filepath.Join(b.dir, "exports.d/nfs-exportd.exports")}.Marked()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return marked
 }
 
 const crowd = 50

@@ -34,7 +34,7 @@ func ReadForeign(etcExports, own string, without []string) ([]render.Foreign, er
 	var names []string
 	for _, entry := range entries {
 		name := entry.Name()
-		if name == filepath.Base(own) || left[name] || !readByExportfs(entry) {
+		if name == filepath.Base(own) || left[name] || Ignores(name) || !entry.IsDir() && !readByExportfs(entry) {
 			continue
 		}
 		names = append(names, name)
@@ -53,7 +53,7 @@ func ReadForeign(etcExports, own string, without []string) ([]render.Foreign, er
 // readByExportfs follows export_d_read in nfs-utils' support/export/export.c.
 func readByExportfs(entry fs.DirEntry) bool {
 	kind := entry.Type()
-	return (kind.IsRegular() || kind&fs.ModeSymlink != 0) && !Ignores(entry.Name())
+	return kind.IsRegular() || kind&fs.ModeSymlink != 0
 }
 
 // Ignores reports whether exportfs ignores a file in /etc/exports.d because of
@@ -82,9 +82,9 @@ func readForeign(foreign []render.Foreign, path string, first bool) []render.For
 		if _, err := os.Lstat(path); err != nil {
 			return foreign
 		}
-		f.Undecided = []render.Line{{Problem: "a symbolic link that leads nowhere"}}
+		f.Ignored = "a symbolic link that leads nowhere"
 	case errors.Is(err, disk.ErrNotRegular) && isDir(path):
-		return foreign
+		f.Ignored = "a directory"
 	case err != nil:
 		f.Undecided = []render.Line{{Problem: fmt.Sprintf("cannot be read: %s", disk.Bare(err))}}
 	default:

@@ -75,7 +75,7 @@ func TestReadForeign(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// exportfs passes over the second one, as it does over directories.
+	// exportfs ignores the second one.
 	for _, name := range []string{"fifo", "exports.d/f.exports"} {
 		if err := rendertest.Mkfifo(filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
@@ -94,6 +94,9 @@ func TestReadForeign(t *testing.T) {
 		for _, g := range f.Grants {
 			words = append(words, strings.ReplaceAll(g.String(), dir, ""))
 		}
+		if f.Ignored != "" {
+			words = append(words, f.Ignored)
+		}
 		for _, l := range f.Undecided {
 			words = append(words, l.String())
 		}
@@ -104,6 +107,8 @@ func TestReadForeign(t *testing.T) {
 		"exports.d/9.exports | first | /nine//x/ for 10.0.0.1(rw)",
 		"exports.d/10.exports | first | /ten for 10.0.0.1(rw)",
 		`exports.d/bad.exports | first | line 1: bad option list; exportfs reads no further: "10.0.0.1(rw"`,
+		"exports.d/d.exports | first | a directory",
+		"exports.d/dir.exports | first | a directory",
 		"exports.d/l.exports | first | /target for 10.0.0.1(rw)",
 		"exports.d/m.exports | first | a symbolic link that leads nowhere",
 		"exports.d/p.exports | cannot be read: it is not a regular file",
@@ -114,7 +119,7 @@ func TestReadForeign(t *testing.T) {
 	}
 	ours := rendertest.Set(t, dir+"/srv 10.0.0.1(rw)", dir+"/srv 10.0.0.2(rw)", "/ten 10.0.0.2(rw)")
 	got = nil
-	for _, c := range render.Conflicts(ours, foreign) {
+	for _, c := range render.Conflicts(ours, foreign, nil) {
 		got = append(got, strings.ReplaceAll(c.String(), dir, ""))
 	}
 	want = []string{

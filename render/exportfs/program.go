@@ -21,6 +21,12 @@ type Program struct {
 	Flush string
 }
 
+// Longer returns the program with more time for one run.
+func (p Program) Longer(more time.Duration) Program {
+	p.Timeout += more
+	return p
+}
+
 // KernelFlush is the file by which exportfs(8) has the kernel's NFS server forget
 // what it knows of exports. It holds the time when the server last did, in seconds
 // (net/sunrpc/cache.c in Linux). It is not there without such a server.

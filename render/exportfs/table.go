@@ -8,9 +8,29 @@ import (
 	"nfs-exportd/render/disk"
 )
 
-// ReadTable reads the active table of this host. One that does not exist is
-// empty. Its errors are a *render.TableError and a *disk.Error.
+// ReadTable reads the active table of this host, with the entries that rpc.mountd does
+// not read, see ReadUnread. One that does not exist is empty. Its errors are a
+// *render.TableError and a *disk.Error.
 func ReadTable(path string) (render.Table, error) {
+	table, err := readTable(path)
+	if table != nil {
+		return table, nil
+	}
+	return nil, err
+}
+
+// ReadUnread returns what rpc.mountd does not read of the active table; nil if it reads
+// all.
+func ReadUnread(path string) *render.TableError {
+	table, err := readTable(path)
+	unread, ok := errors.AsType[*render.TableError](err)
+	if !ok || table == nil {
+		return nil
+	}
+	return unread
+}
+
+func readTable(path string) (render.Table, error) {
 	text, _, err := disk.Read(path, true)
 	if errors.Is(err, fs.ErrNotExist) {
 		return render.Table{}, nil

@@ -18,7 +18,7 @@ func TestReadTable(t *testing.T) {
 	if table, err := ReadTable(etab); err != nil || table == nil || len(table) != 0 {
 		t.Errorf("no file: %v, %v", table, err)
 	}
-	rendertest.Write(t, etab, "nonsense\n", 0o644)
+	rendertest.Write(t, etab, "/srv/a\t10.0.0.1(r", 0o644)
 	_, err := ReadTable(etab)
 	var problem *render.TableError
 	if !errors.As(err, &problem) || problem.Path != etab || problem.Line != 1 {

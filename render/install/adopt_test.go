@@ -144,7 +144,7 @@ func TestAdopt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"nfs.exports", "public_scratch.exports.adopted-by-nfs-exportd", "tools.exports.adopted-by-nfs-exportd"}
+	want := []string{".nfs.exports.lock", "nfs.exports", "public_scratch.exports.adopted-by-nfs-exportd", "tools.exports.adopted-by-nfs-exportd"}
 	if got := rendertest.Names(t, filepath.Dir(h.file.Path)); !slices.Equal(got, want) {
 		t.Errorf("the directory has %q", got)
 	}
@@ -167,7 +167,7 @@ func TestAdoptTakenUp(t *testing.T) {
 	if err != nil || outcome.Wrote || len(outcome.Adopted) != 2 {
 		t.Errorf("%+v, %v", outcome, err)
 	}
-	if got := rendertest.Names(t, filepath.Dir(h.file.Path)); len(got) != 3 || got[2] != "tools.exports.adopted-by-nfs-exportd" {
+	if got := rendertest.Names(t, filepath.Dir(h.file.Path)); len(got) != 4 || got[3] != "tools.exports.adopted-by-nfs-exportd" {
 		t.Errorf("the directory has %q", got)
 	}
 	if got := h.table(t); !maps.Equal(got, tableOf(c.Want)) {
@@ -201,7 +201,7 @@ func TestAdoptUndone(t *testing.T) {
 			if test.spoil != nil {
 				test.spoil(t, &c)
 			}
-			before := rendertest.Names(t, filepath.Dir(h.file.Path))
+			before := append([]string{".nfs.exports.lock"}, rendertest.Names(t, filepath.Dir(h.file.Path))...)
 			table := h.table(t)
 			if _, err := Run(t.Context(), c); !test.right(err) {
 				t.Errorf("error %v", err)

@@ -32,7 +32,7 @@ const (
 var ErrChanged = errors.New("the file changed during the run")
 
 // File is the exports file that this program owns. Beside it are a lock file,
-// ".NAME.lock", and during a write a temporary file, ".NAME" with digits. Both
+// ".NAME.lock", whose text is the mark (see Mark), and during a write a temporary file, ".NAME" with digits. Both
 // start with a dot so that exportfs(8) does not read them.
 type File struct {
 	Path string
@@ -62,7 +62,7 @@ func (e *LockedError) Error() string {
 // runs left behind. Its errors are a *LockedError, a *disk.Error and the error of
 // ctx.
 func (f File) Lock(ctx context.Context, timeout time.Duration) (release func() error, err error) {
-	path := f.hidden() + ".lock"
+	path := f.lockPath()
 	// Without these flags a symbolic link or FIFO of that name would be
 	// followed, or hang the run.
 	lock := flock.New(path, flock.SetPermissions(lockFileMode),
@@ -164,13 +164,20 @@ func (f File) Writable() error {
 // ErrChanged in its chain if the file is not as in the snapshot any more, or a
 // *disk.Error; the file is then as it was.
 func (f File) Replace(old Snapshot, text []byte) error {
+	_, err := f.replace(old, text)
+	return err
+}
+
+// replace is Replace. It also reports whether the file has the new text.
+func (f File) replace(old Snapshot, text []byte) (written bool, err error) {
 	if err := f.write(text, old, true); err != nil {
-		return err
+		return false, err
 	}
 	if err := f.syncDir(); err != nil {
-		return errors.Join(err, f.Restore(old))
+		failed := f.Restore(old)
+		return failed != nil, errors.Join(err, failed)
 	}
-	return nil
+	return true, nil
 }
 
 // Restore makes the file as it is in the snapshot, whatever it is now. It returns

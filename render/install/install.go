@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"nfs-exportd/exports"
 	"nfs-exportd/printable"
@@ -18,6 +19,7 @@ type Job struct {
 	Old      Snapshot // of File
 	Text     []byte   // the new text, render.Marshal of Want
 	Want     exports.Set
+	Own      map[string]bool  // paths on which no other entry may be, besides those of Old, Want and Adopt
 	Proven   *render.Proven   // of Text; nil if there was no test run
 	Foreign  []render.Foreign // without the adopted files
 	Adopt    []Adopted
@@ -41,11 +43,13 @@ type Done struct {
 }
 
 // Run writes the new text if it differs from the old one, moves adopted files
-// aside, has exportfs read it all, and judges by the active table: it must be
-// the proven one, or, without a proven one, have the wanted grants and none that
-// the job removes. If it does not, Run puts everything back and has exportfs read
-// that. If there was nothing to write, it runs exportfs a second time before that
-// counts as a failure. The caller must hold the lock.
+// aside, has exportfs read it all, and judges by the active table: on our own paths
+// it must be the proven one, or, without a proven one, have the wanted grants and
+// nothing else but what foreign files may ask for. If it does not, Run puts
+// everything back and has exportfs read that. If there was nothing to write, it runs
+// exportfs a second time before that counts as a failure. The mark of the file stands
+// from before the write until the table is right, or all is as before. The caller must
+// hold the lock.
 //
 // ctx can stop it before the first write and not later. It returns the error of
 // ctx; ErrChanged, a *disk.Error, or a *exportfs.Error for a program that
@@ -66,6 +70,10 @@ func Run(ctx context.Context, j Job) (Done, error) {
 	if err := errors.Join(j.Exportfs.Check(), exportfs.CheckFIFOs(j.Foreign)); err != nil {
 		return Done{}, fmt.Errorf("%w; nothing was changed", err)
 	}
+	marked, err := j.File.Marked()
+	if err != nil {
+		return Done{}, err
+	}
 	wrote, err := j.write()
 	if err != nil {
 		return Done{}, err
@@ -84,7 +92,15 @@ func Run(ctx context.Context, j Job) (Done, error) {
 	}
 	if failure != nil {
 		j.undo(ctx, wrote, before, failure)
+		if !marked && failure.FileRestored && failure.TableRestored {
+			_ = j.File.Unmark() // else exportfs runs once more
+		}
 		return Done{}, failure
+	}
+	if marked || wrote || len(j.Adopt) > 0 {
+		if err := j.File.Unmark(); err != nil {
+			return Done{}, fmt.Errorf("the exports are as they should be, but the next run has to run exportfs again: %w", err)
+		}
 	}
 	if ran := done.Ran; ran.Status != 0 || ran.Said != "" {
 		done.Warnings = append(done.Warnings, ran.String())
@@ -106,9 +122,15 @@ func (j Job) write() (wrote bool, err error) {
 		if !now.same(j.Old) {
 			return false, changedError("activate", j.File.Path)
 		}
+		if len(j.Adopt) == 0 {
+			return false, nil
+		}
+		if err := j.File.Mark(); err != nil {
+			return false, err
+		}
 		return false, moveAside(j.Adopt)
 	}
-	if err := j.File.Replace(j.Old, j.Text); err != nil {
+	if err := j.File.ReplaceMarked(j.Old, j.Text); err != nil {
 		return false, err
 	}
 	if err := moveAside(j.Adopt); err != nil {
@@ -137,15 +159,22 @@ func (j Job) activate(ctx context.Context) (exportfs.Ran, []render.Difference, e
 	if err != nil {
 		return ran, nil, err
 	}
+	own := j.ownPaths()
+	on, _ := table.Split(own)
 	if j.Proven != nil {
-		return ran, table.CompareProven(*j.Proven, j.Foreign), nil
+		proven, _ := j.Proven.Split(own)
+		return ran, on.CompareProven(proven), nil
 	}
-	return ran, table.Compare(j.Want, j.Foreign), nil
+	return ran, on.Compare(j.Want, j.Foreign), nil
 }
 
-// ownPaths returns the paths of today's grants and of the wanted ones.
+// ownPaths returns Own with the paths of today's grants and of the wanted ones. The
+// entries on all other paths are left alone.
 func (j Job) ownPaths() map[string]bool {
-	own := map[string]bool{}
+	own := maps.Clone(j.Own)
+	if own == nil {
+		own = map[string]bool{}
+	}
 	add := func(grants []exports.Grant) {
 		for _, g := range grants {
 			own[g.Path] = true
@@ -188,12 +217,9 @@ func (j Job) try(ctx context.Context, done *Done) *ActivationError {
 	ran, differences, err := j.activate(ctx)
 	done.Ran = ran
 	failure := &ActivationError{Ran: ran, Err: err}
-	own := j.ownPaths()
 	var warnings []string
 	for _, d := range differences {
-		// Without a test run nobody knows all that the other files do, so a
-		// surplus place counts only on our own paths.
-		if d.Answer == render.Disagrees && (j.Proven != nil || !d.Surplus || own[d.Place.Path]) {
+		if d.Answer == render.Disagrees {
 			failure.Differences = append(failure.Differences, d.String())
 		} else {
 			warnings = append(warnings, d.String())

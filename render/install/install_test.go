@@ -112,6 +112,7 @@ func TestInstall(t *testing.T) {
 	tests := []struct {
 		name     string
 		exportfs string // with the new file; with the old one it is honest
+		foreign  string // text of /etc/exports
 		proven   bool
 		fails    bool
 		says     string // in the error
@@ -129,7 +130,17 @@ func TestInstall(t *testing.T) {
 		{name: "one missing", exportfs: honest + "sed -i '/10.0.0.2/d' ETAB", fails: true, says: "/srv/a for 10.0.0.2 is missing"},
 		{name: "other options", exportfs: honest + "sed -i 's/(ro)/(rw)/' ETAB", fails: true, says: "/srv/b for 10.0.0.3 has the options rw instead of ro"},
 		{name: "removed one is there", exportfs: honest + `printf '/srv/a\t10.0.0.1(rw)\n' >>ETAB`, fails: true, says: "/srv/a for 10.0.0.1 is there"},
-		{name: "surplus", exportfs: honest + `printf '/srv/x\t10.0.0.9(rw)\n' >>ETAB`, warns: "/srv/x for 10.0.0.9 is there"},
+		{name: "surplus on a path of others", exportfs: honest + `printf '/srv/x\t10.0.0.9(rw)\n' >>ETAB`},
+		{name: "surplus on a path of others, proven", exportfs: honest + `printf '/srv/x\t10.0.0.9(rw)\n' >>ETAB`, proven: true},
+		{name: "surplus on a path of the configuration", exportfs: honest + `printf '/srv/c\t10.0.0.9(rw)\n' >>ETAB`, fails: true, says: "/srv/c for 10.0.0.9 is there"},
+		{
+			name: "surplus that a line of another file may explain", exportfs: honest + `printf '/srv/a\t*(rw)\n' >>ETAB`, foreign: "/srv/f 10.0.0.1(rw\n",
+			warns: "/srv/a for * may come from a line that only exportfs can read, in /etc/exports",
+		},
+		{
+			name: "surplus that a line of another file may explain, proven", exportfs: honest + `printf '/srv/a\t*(rw)\n' >>ETAB`, foreign: "/srv/f 10.0.0.1(rw\n",
+			proven: true, fails: true, says: "/srv/a for * is there",
+		},
 		{name: "surplus, proven", exportfs: honest + `printf '/srv/a\t*(rw)\n' >>ETAB`, proven: true, fails: true, says: "/srv/a for * is there"},
 		{name: "dies", exportfs: "kill -9 $$", fails: true, says: "exportfs was killed by a signal and said nothing"},
 		{name: "open to the world", exportfs: honest + `printf '/srv/a\t*(rw)\n' >>ETAB`, fails: true, says: "/srv/a for * is there"},
@@ -144,7 +155,8 @@ func TestInstall(t *testing.T) {
 				t.Fatal(err)
 			}
 			change := Job{
-				File: h.file, Old: load(t, h.file), Text: newText, Want: want,
+				File: h.file, Old: load(t, h.file), Text: newText, Want: want, Own: map[string]bool{"/srv/c": true},
+				Foreign:  []render.Foreign{render.ParseForeign("/etc/exports", []byte(test.foreign))},
 				Exportfs: h.exportfs(t, "if ! grep -q 10.0.0.3 FILE; then "+honest+"exit; fi\n"+test.exportfs),
 			}
 			if test.proven {
@@ -169,8 +181,11 @@ func TestInstall(t *testing.T) {
 			if now.info.Mode() != 0o600 {
 				t.Errorf("mode %v", now.info.Mode())
 			}
-			if got := rendertest.Names(t, filepath.Dir(h.file.Path)); !slices.Equal(got, []string{"nfs.exports"}) {
+			if got := rendertest.Names(t, filepath.Dir(h.file.Path)); !slices.Equal(got, []string{".nfs.exports.lock", "nfs.exports"}) {
 				t.Errorf("the directory has %q", got)
+			}
+			if marked, err := h.file.Marked(); marked || err != nil {
+				t.Errorf("there is a mark, or not a lock file: %v", err)
 			}
 			if !test.fails {
 				if err != nil {
@@ -222,6 +237,9 @@ func TestInstallTableLost(t *testing.T) {
 	if !errors.As(err, &failure) || !failure.FileRestored || failure.TableRestored {
 		t.Fatalf("error %+v", err)
 	}
+	if marked, err := h.file.Marked(); !marked || err != nil {
+		t.Errorf("no mark: %v", err)
+	}
 	if !strings.Contains(err.Error(), "clients may have lost access") {
 		t.Errorf("error %s", err)
 	}
@@ -242,7 +260,7 @@ func TestInstallNewFileUndone(t *testing.T) {
 	if !errors.As(err, &failure) || !failure.FileRestored || !failure.TableRestored {
 		t.Fatalf("error %+v", err)
 	}
-	if got := rendertest.Names(t, filepath.Dir(h.file.Path)); len(got) > 0 {
+	if got := rendertest.Names(t, filepath.Dir(h.file.Path)); !slices.Equal(got, []string{".nfs.exports.lock"}) {
 		t.Errorf("the directory has %q", got)
 	}
 }

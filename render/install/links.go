@@ -38,7 +38,7 @@ func (j Job) leaveOutLinks(ctx context.Context) (Job, map[string]string, error) 
 		return j, nil, err
 	}
 	j.Want = without(j.Want, left)
-	if j.Text, err = render.Marshal(j.Want); err != nil {
+	if j.Text, err = render.MarshalBeside(j.Want, render.Parse(j.Text).Networks); err != nil {
 		return j, nil, err
 	}
 	if j.Proven != nil {
@@ -49,7 +49,7 @@ func (j Job) leaveOutLinks(ctx context.Context) (Job, map[string]string, error) 
 	}
 	now, err := j.File.Load()
 	if err == nil {
-		err = j.File.Replace(now, j.Text)
+		err = j.File.ReplaceMarked(now, j.Text)
 	}
 	return j, left, err
 }
@@ -93,7 +93,7 @@ func (j Job) swapped(table render.Table, set exports.Set) map[string]string {
 func (j Job) oldWithout(left map[string]string) Snapshot {
 	old := j.Old
 	parsed := render.Parse(old.Text)
-	if text, err := render.Marshal(without(parsed.Set, left)); err == nil && !parsed.Edited && len(parsed.Unread) == 0 {
+	if text, err := render.MarshalBeside(without(parsed.Set, left), parsed.Networks); err == nil && !parsed.Edited && len(parsed.Unread) == 0 {
 		old.Text = text
 		return old
 	}

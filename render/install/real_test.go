@@ -42,7 +42,7 @@ func TestRealInstall(t *testing.T) {
 		c := Job{File: f, Old: load(t, f), Text: marshal(t, want), Want: want, Adopt: adopt, Foreign: foreign, Exportfs: program}
 		if proven {
 			sandbox := sandbox.Sandbox{Self: "nfs-exportd", Exportfs: realExportfs, Own: f.Path, Timeout: time.Minute}
-			proven, err := sandbox.Try(t.Context(), c.Text, want, foreign)
+			proven, err := sandbox.Try(t.Context(), c.Text, want, foreign, nil)
 			if err != nil {
 				t.Fatal(name, err)
 			}
@@ -98,7 +98,7 @@ func TestRealInstall(t *testing.T) {
 	if err := step("adopt", one, adopted, true); err != nil {
 		t.Error(err)
 	}
-	if got := rendertest.Names(t, "/etc/exports.d"); !slices.Equal(got, []string{"nfs.exports", "public_a.exports.adopted-by-nfs-exportd", "tools.exports.adopted-by-nfs-exportd"}) {
+	if got := rendertest.Names(t, "/etc/exports.d"); !slices.Equal(got, []string{".nfs.exports.lock", "nfs.exports", "public_a.exports.adopted-by-nfs-exportd", "tools.exports.adopted-by-nfs-exportd"}) {
 		t.Errorf("the directory has %q", got)
 	}
 	// An option that exportfs does not take, with nobody to prove it before.
@@ -176,7 +176,7 @@ func TestRealOnlyComments(t *testing.T) {
 	}
 	withIDs := exports.NewSet(grants)
 	old := load(t, f)
-	if !render.OnlyComments(render.Parse(old.Text), withIDs) {
+	if !render.OnlyComments(render.Parse(old.Text), withIDs, nil) {
 		t.Fatal("this is more than comments")
 	}
 	if err := f.Replace(old, marshal(t, withIDs)); err != nil {

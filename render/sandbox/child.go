@@ -26,17 +26,18 @@ const (
 )
 
 // etcFiles are the files of /etc that the sandbox has instead of the host's.
-// Names must not be looked up: without a network that would only cost time, and
+// Names were looked up before: without a network that would only cost time, and
 // some services answer on a socket even here.
 var etcFiles = map[string]string{
 	"nsswitch.conf": "hosts: files\n",
+	"host.conf":     "multi on\n",
 	"resolv.conf":   "",
 	"nfs.conf":      "[exportd]\nstate-directory-path=" + stateDir + "\n[mountd]\nstate-directory-path=" + stateDir + "\n",
 }
 
 // hidden are further things of /etc that the sandbox does not have from the
 // host.
-var hidden = []string{"exports", "exports.d", "nfs.conf.d", filepath.Base(oldEtc), filepath.Base(stateDir)}
+var hidden = []string{"hosts", "exports", "exports.d", "nfs.conf.d", filepath.Base(oldEtc), filepath.Base(stateDir)}
 
 // childMain is the inside of the sandbox: it does what its standard input asks
 // for and replies on its standard output. It returns the exit status. Only
@@ -55,7 +56,7 @@ func childMain() int {
 }
 
 func inside(request childRequest) childReply {
-	if step, err := enter(request.Outside); err != nil {
+	if step, err := enter(request.Outside, request.Hosts); err != nil {
 		reply := childReply{Step: step, Problem: err.Error()}
 		errors.As(err, &reply.Errno)
 		return reply
@@ -83,7 +84,7 @@ func inside(request childRequest) childReply {
 }
 
 // enter makes the file system of the sandbox. It returns the step that failed.
-func enter(outside string) (step string, err error) {
+func enter(outside string, hosts []byte) (step string, err error) {
 	// In the wrong namespace all that follows would be done to the host.
 	if err := alone(outside); err != nil {
 		return "find itself in a mount namespace of its own", err
@@ -99,6 +100,9 @@ func enter(outside string) (step string, err error) {
 	}
 	if step, err := newEtc(); err != nil {
 		return step, err
+	}
+	if err := writeNew("/etc/hosts", hosts); err != nil {
+		return "write /etc/hosts", err
 	}
 	if step, err := newState(); err != nil {
 		return step, err

@@ -49,7 +49,7 @@ func TestRealSets(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		proof, err := s.Try(t.Context(), text, want, nil)
+		proof, err := s.Try(t.Context(), text, want, nil, nil)
 		if err != nil {
 			rt.Fatalf("%v\n%s", err, text)
 		}
@@ -64,7 +64,7 @@ func TestRealSets(t *testing.T) {
 				rt.Fatalf("%v was not wanted\n%s", place, text)
 			}
 		}
-		if a := proof.Table.Matches(proof, nil); a.Answer != render.Agrees {
+		if a := proof.Table.Matches(proof); a.Answer != render.Agrees {
 			rt.Fatal(a)
 		}
 	})
@@ -104,7 +104,7 @@ func TestRealIDs(t *testing.T) {
 	for _, text := range texts {
 		files = append(files, exportsFiles{EtcExports: text}, exportsFiles{Directory: map[string][]byte{"nfs.exports": text}})
 	}
-	results, err := realSandbox().run(t.Context(), files...)
+	results, err := realSandbox().run(t.Context(), nil, files...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestRealGrammar(t *testing.T) {
 		for range 20 {
 			files = append(files, exportsFiles{EtcExports: []byte(drawFile(rt))})
 		}
-		results, err := s.run(t.Context(), files...)
+		results, err := s.run(t.Context(), nil, files...)
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -230,7 +230,7 @@ func TestRealRejected(t *testing.T) {
 			rendertest.Grant(t, dir+test.line, public),
 			rendertest.Grant(t, dir+"/b 10.0.0.3(rw,no_subtree_check)", rendertest.Tools()),
 		})
-		_, err := realSandbox().Try(t.Context(), marshal(t, want), want, nil)
+		_, err := realSandbox().Try(t.Context(), marshal(t, want), want, nil, nil)
 		var rejected *RejectedError
 		if !errors.As(err, &rejected) || len(rejected.Grants) != 1 || rejected.Grants[0].Owner != public || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: %v", test.line, err)
@@ -249,7 +249,7 @@ func TestRealForeign(t *testing.T) {
 		foreignFile("/etc/exports.d/z.exports", dir+"/a 10.0.0.2(ro,no_subtree_check)\n"),
 	}
 	start := time.Now()
-	proof, err := realSandbox().Try(t.Context(), marshal(t, want), want, foreign)
+	proof, err := realSandbox().Try(t.Context(), marshal(t, want), want, foreign, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +269,7 @@ func TestRealForeign(t *testing.T) {
 	// All names of the active table are resolved.
 	active := maps.Clone(proof.Table)
 	active[exports.Place{Path: dir + "/b", Client: exports.Client{Literal: "real.example.org"}}] = sys
-	if a := active.Matches(proof, foreign); a.Answer != render.Agrees {
+	if a := active.Matches(proof); a.Answer != render.Agrees {
 		t.Error(a)
 	}
 }
@@ -278,7 +278,7 @@ func TestRealForeign(t *testing.T) {
 func TestRealNoNamespaces(t *testing.T) {
 	if os.Getenv(rendertest.DirEnv) != "" {
 		want := rendertest.Set(t, "/srv 10.0.0.1(rw,no_such_option)")
-		_, err := realSandbox().Try(t.Context(), marshal(t, want), want, nil)
+		_, err := realSandbox().Try(t.Context(), marshal(t, want), want, nil, nil)
 		if !errors.Is(err, ErrNoNamespaces) {
 			t.Errorf("error %v", err)
 		}

@@ -43,8 +43,8 @@ func Part(args []string) (status int, ok bool) {
 
 // Sandbox is where exportfs can be run without any effect: new mount, network
 // and process namespaces, and a user namespace if this is not root, in which
-// it finds nothing but given exports files and an empty active table. It has no
-// network, so host names are unknown there, except for those of /etc/hosts.
+// it finds nothing but given exports files, host names and an empty active table. It
+// has no network.
 type Sandbox struct {
 	// Self is os.Args[0]. The program that runs in the sandbox is
 	// /proc/self/exe under this name.
@@ -114,6 +114,7 @@ type childRequest struct {
 	Outside  string // the mount namespace of the process that starts the child
 	Exportfs string
 	Timeout  time.Duration
+	Hosts    []byte // /etc/hosts
 	Runs     []exportsFiles
 }
 
@@ -146,10 +147,10 @@ const mountNamespace = "/proc/self/ns/mnt"
 const childTimeout = 30 * time.Second
 
 // run has exportfs read each of the given files in turn, beginning with an empty
-// table each time. Its errors are an *Error, a *ServiceError, an *exportfs.Error and
+// table each time. hosts is a hosts(5) file; no other host names are known. Its errors are an *Error, a *ServiceError, an *exportfs.Error and
 // the error of ctx.
-func (s Sandbox) run(ctx context.Context, runs ...exportsFiles) ([]runResult, error) {
-	request := childRequest{Exportfs: s.Exportfs, Timeout: s.Timeout, Runs: runs}
+func (s Sandbox) run(ctx context.Context, hosts []byte, runs ...exportsFiles) ([]runResult, error) {
+	request := childRequest{Exportfs: s.Exportfs, Timeout: s.Timeout, Hosts: hosts, Runs: runs}
 	limited, cancel := context.WithTimeout(ctx, request.limit())
 	defer cancel()
 	ask := s.child

@@ -59,7 +59,7 @@ echo x >/etc/.nfs/etab; echo y >/etc/.nfs/rmtab
 bash -c 'exec 3<>/dev/tcp/127.0.0.1/`+strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)+`' 2>/dev/null && echo "there is a network"
 `)
 	files := exportsFiles{EtcExports: []byte("# x\n"), Directory: map[string][]byte{"b.exports": nil, "a.exports": []byte("# y\n")}}
-	results, err := s.run(t.Context(), files, exportsFiles{})
+	results, err := s.run(t.Context(), nil, files, exportsFiles{})
 	needSandbox(t, err)
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func TestHosts(t *testing.T) {
 	s := newSandbox(t, "cat "+exportFeatures+" 2>/dev/null; ls "+liveDir+" 2>/dev/null; exit 0")
 	said := func() string {
 		t.Helper()
-		results, err := s.run(t.Context(), exportsFiles{})
+		results, err := s.run(t.Context(), nil, exportsFiles{})
 		needSandbox(t, err)
 		if err != nil {
 			t.Error(err)
@@ -169,7 +169,7 @@ func TestHosts(t *testing.T) {
 func TestStep(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t, "")
-	_, err := s.run(t.Context(), exportsFiles{Directory: map[string][]byte{"": nil}})
+	_, err := s.run(t.Context(), nil, exportsFiles{Directory: map[string][]byte{"": nil}})
 	needSandbox(t, err)
 	var failure *Error
 	if !errors.As(err, &failure) || failure.Step != "lay out the exports files" || !strings.Contains(err.Error(), "open /etc/exports.d: file exists") {

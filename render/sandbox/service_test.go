@@ -35,7 +35,7 @@ func TestServiceSilent(t *testing.T) {
 	}()
 	s := newSandbox(t, "")
 	s.Socket = socket
-	_, err = s.run(ctx, exportsFiles{})
+	_, err = s.run(ctx, nil, exportsFiles{})
 	if !errors.Is(err, context.Canceled) || !strings.HasPrefix(err.Error(), "proving the new exports file: ") {
 		t.Errorf("error %v", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 
@@ -65,51 +66,112 @@ func (e *MismatchError) Error() string {
 // want, together with the foreign files, in a sandbox, and judges by the table
 // that it makes: all that is wanted, all that the foreign files make without
 // the candidate, and nothing else. So nothing is open to the world but what a
-// public line or a foreign file says is. It returns the table.
+// public line or a foreign file says is. Names are all host names that have an address.
+// Whatever exportfs makes of the foreign files is right; what of them is odd is in
+// the result.
 //
-// Its errors are a *RejectedError or a *MismatchError; a *render.TableError if the
-// foreign files alone make a table that rpc.mountd cannot read; a
-// *exportfs.Error; a *ServiceError; an *Error, which can have
-// ErrNoNamespaces in its chain; and the error of ctx.
-func (s Sandbox) Try(ctx context.Context, candidate []byte, want exports.Set, foreign []render.Foreign) (render.Proven, error) {
-	others := exportsFiles{Directory: map[string][]byte{}}
-	all := exportsFiles{Directory: map[string][]byte{}}
-	for _, f := range foreign {
-		if f.EtcExports {
-			others.EtcExports, all.EtcExports = f.Text, f.Text
-			continue
-		}
-		name := filepath.Base(f.File)
-		others.Directory[name], all.Directory[name] = f.Text, f.Text
-	}
-	all.Directory[filepath.Base(s.Own)] = candidate
-	results, err := s.run(ctx, others, all)
+// Its errors are a *RejectedError or a *MismatchError; a *exportfs.Error; a
+// *ServiceError; an *Error, which can have ErrNoNamespaces in its chain; and the error
+// of ctx.
+func (s Sandbox) Try(ctx context.Context, candidate []byte, want exports.Set, foreign []render.Foreign, names render.Names) (render.Proven, error) {
+	others, all := s.layOut(candidate, foreign)
+	results, err := s.run(ctx, names.Hosts(), others, all)
 	if err != nil {
 		return render.Proven{}, err
 	}
-	baseline, err := render.ParseTable(results[0].Etab)
-	if err != nil {
-		return render.Proven{}, fmt.Errorf("the exports files of others: %w", err)
-	}
-	var proven render.Proven
-	for _, g := range want.Grants() {
-		if render.IsName(g.Client) {
-			proven.Unresolved = append(proven.Unresolved, g.Place())
+	alone, brokenAlone := render.ParseTable(results[0].Etab)
+	table, broken := render.ParseTable(results[1].Etab)
+	proven := render.Proven{Table: table, Unresolved: unresolved(want, foreign, names), Reexported: reexported(foreign)}
+	var differences []string
+	switch unread, ok := errors.AsType[*render.TableError](broken); {
+	case alone == nil:
+		differences = []string{"without it: " + brokenAlone.Error()}
+	case table == nil:
+		differences = []string{broken.Error()}
+	case ok && !unread.Within(alone):
+		differences = []string{broken.Error()}
+	default:
+		differences = table.CompareTogether(want, alone, names)
+		if ok {
+			proven.Odd, _ = render.UnreadLines(foreign, unread, want, names)
 		}
 	}
-	var differences []string
-	if proven.Table, err = render.ParseTable(results[1].Etab); err != nil {
-		differences = []string{err.Error()}
-	} else {
-		differences = proven.Table.CompareTogether(want, baseline)
-	}
 	if len(differences) == 0 {
+		said := func(f render.Foreign) string { return saidAbout(f, results[0].Ran) }
+		proven.Odd = append(proven.Odd, render.LostLines(foreign, alone, names, said)...)
 		return proven, nil
 	}
 	if err := s.findRejected(ctx, want); err != nil {
 		return render.Proven{}, err
 	}
 	return render.Proven{}, &MismatchError{differences, results[1].Ran, proven.Table}
+}
+
+// layOut returns the foreign files alone, and with the candidate.
+func (s Sandbox) layOut(candidate []byte, foreign []render.Foreign) (others, all exportsFiles) {
+	others = exportsFiles{Directory: map[string][]byte{}}
+	for _, f := range foreign {
+		text := []byte(withoutFsidd.Replace(string(f.Text)))
+		if f.EtcExports {
+			others.EtcExports = text
+			continue
+		}
+		others.Directory[filepath.Base(f.File)] = text
+	}
+	all = exportsFiles{EtcExports: others.EtcExports, Directory: maps.Clone(others.Directory)}
+	all.Directory[filepath.Base(s.Own)] = candidate
+	return others, all
+}
+
+// withoutFsidd changes options with which exportfs asks fsidd(8), since nfs-utils 2.6.3:
+// its socket is abstract, so in another network namespace exportfs would wait in vain
+// and read the file no further. An exportfs that rejects one of these options rejects the
+// other one too.
+var withoutFsidd = strings.NewReplacer("reexport=auto-fsidnum", "reexport=none", "reexport=predefined-fsidnum", "reexport=none")
+
+// reexported returns the places of foreign files that layOut changes.
+func reexported(foreign []render.Foreign) (places []exports.Place) {
+	for _, f := range foreign {
+		for _, g := range f.Grants {
+			if withoutFsidd.Replace(g.Options) != g.Options {
+				places = append(places, g.Place)
+			}
+		}
+	}
+	return places
+}
+
+// unresolved returns the wanted and the foreign places of host names without an address.
+func unresolved(want exports.Set, foreign []render.Foreign, names render.Names) (places []exports.Place) {
+	add := func(p exports.Place) {
+		if _, ok := names[p.Client.Literal]; !ok && render.IsName(p.Client) {
+			places = append(places, p)
+		}
+	}
+	for _, g := range want.Grants() {
+		add(g.Place())
+	}
+	for _, f := range foreign {
+		for _, g := range f.Grants {
+			add(g.Place)
+		}
+	}
+	return places
+}
+
+// saidAbout returns the first of what exportfs said about a foreign file, without the
+// number of the line, which is often wrong.
+func saidAbout(f render.Foreign, ran exportfs.Ran) string {
+	path := "/etc/exports"
+	if !f.EtcExports {
+		path = "/etc/exports.d/" + filepath.Base(f.File)
+	}
+	for line := range strings.Lines(ran.Said) {
+		if said, ok := strings.CutPrefix(line, "exportfs: "+path+":"); ok {
+			return strings.TrimSpace(strings.TrimLeft(said, "0123456789:"))
+		}
+	}
+	return ""
 }
 
 // standIn is an address for documentation (RFC 5737), for lines of which only
@@ -141,7 +203,7 @@ func (s Sandbox) findRejected(ctx context.Context, want exports.Set) error {
 	}
 	control := exports.Grant{Path: "/", Client: exports.ParseClient(standIn), Options: "ro,no_subtree_check"}
 	runs = append(runs, exportsFiles{EtcExports: []byte(render.GrantLine(control))})
-	results, err := s.run(ctx, runs...)
+	results, err := s.run(ctx, nil, runs...)
 	if err != nil {
 		return err
 	}
@@ -152,7 +214,7 @@ func (s Sandbox) findRejected(ctx context.Context, want exports.Set) error {
 	rejected := &RejectedError{Exportfs: s.Exportfs}
 	for i, g := range samples {
 		table, err := render.ParseTable(results[i].Etab)
-		_, ok := table[resolvable(g).Place()]
+		_, ok := table.At(resolvable(g).Place())
 		var unreadable *render.TableError
 		switch {
 		case errors.As(err, &unreadable):

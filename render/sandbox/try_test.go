@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"nfs-exportd/exports"
 	"nfs-exportd/render"
@@ -95,8 +98,8 @@ func TestTry(t *testing.T) {
 			right: is[*MismatchError], says: []string{"/foreign for 10.0.0.1 is missing"},
 		},
 		{
-			name: "foreign files break the table", exportfs: fakeExportfs + "echo x >>$state/etab", want: rendertest.Set(t, "/srv/a 10.0.0.1(rw)"),
-			right: is[*render.TableError], says: []string{"the exports files of others"},
+			name: "the table is cut", exportfs: fakeExportfs + "printf x >>$state/etab", want: rendertest.Set(t, "/srv/a 10.0.0.1(rw)"),
+			right: is[*exportfs.Error], says: []string{"takes no line at all"},
 		},
 		{
 			name: "takes nothing", exportfs: "", want: rendertest.Set(t, "/srv/a 10.0.0.1(rw)"),
@@ -124,7 +127,7 @@ func TestTry(t *testing.T) {
 			var proof render.Proven
 			var err error
 			for _, s.Timeout = range limits {
-				proof, err = s.Try(t.Context(), marshal(t, test.want), test.want, foreign)
+				proof, err = s.Try(t.Context(), marshal(t, test.want), test.want, foreign, nil)
 				if err == nil || len(limits) > 1 && strings.Contains(err.Error(), test.says[0]) {
 					break
 				}
@@ -156,6 +159,55 @@ func TestTry(t *testing.T) {
 		})
 	}
 	rendertest.AsNobody(t)
+}
+
+// TestTryOdd: what exportfs makes of foreign files is right, and what is odd is named.
+func TestTryOdd(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 600)
+	foreign := []render.Foreign{
+		foreignFile("/etc/exports", "# first\n/foreign 10.0.0.1(ro)\n/broken 10.0.0.2(bad)\n/lost 10.0.0.1(rw)\n"),
+		foreignFile("/etc/exports.d/x.exports", "/long 10.0.0.7(long)\n/name real.example.org(ro)\n"),
+		foreignFile("/etc/exports.d/z.exports", "/name nobody.example.org(ro)\n/fsidd 10.0.0.8(reexport=auto-fsidnum)\n"),
+	}
+	names := render.Names{"real.example.org": {Canonical: "a.example.org", Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("2001:db8::1")}}}
+	want := rendertest.Set(t, "/srv/a 10.0.0.1(rw)", "/srv/a nobody.example.org(rw)")
+	s := newSandbox(t, fakeExportfs+`
+	grep -q multi /etc/host.conf && grep -q '^10.0.0.1 a.example.org real.example.org$' /etc/hosts && sed -i 's/real.example.org/a.example.org/' $state/etab
+	sed -i '/nobody.example.org/d; s/(long)/(`+long+`)/' $state/etab
+	sed -i '/reexport=auto/,$d' $state/etab
+	sort -r $state/etab >$state/x; mv $state/x $state/etab`)
+	got, err := s.Try(t.Context(), marshal(t, want), want, foreign, names)
+	needSandbox(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var odd []string
+	for _, o := range got.Odd {
+		odd = append(odd, o.String())
+	}
+	if diff := cmp.Diff([]string{
+		"/etc/exports.d/x.exports, line 1: rpc.mountd cannot read the entry that exportfs makes of /long for 10.0.0.7, nor any behind it in the active table, which are 0 of our grants; shorten or remove the line",
+		`/etc/exports, line 3: exportfs makes no entry of /broken for 10.0.0.2(bad), nor of any line behind it: it says "unknown keyword \"bad\""`,
+	}, odd); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"/fsidd for 10.0.0.8"}, placeTexts(got.Reexported)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"/srv/a for nobody.example.org", "/name for nobody.example.org"}, placeTexts(got.Unresolved)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"/foreign for 10.0.0.1", "/fsidd for 10.0.0.8", "/long for 10.0.0.7", "/name for a.example.org", "/srv/a for 10.0.0.1"}, placeTexts(got.Table.Places())); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func placeTexts(places []exports.Place) (texts []string) {
+	for _, p := range places {
+		texts = append(texts, render.PlaceText(p))
+	}
+	return texts
 }
 
 func is[E error](err error) bool {
@@ -191,14 +243,14 @@ func TestTryCannotRun(t *testing.T) {
 	s := newSandbox(t, "")
 	want := rendertest.Set(t, "/srv/a 10.0.0.1(rw)")
 	s.Exportfs += "none"
-	_, err := s.Try(t.Context(), marshal(t, want), want, nil)
+	_, err := s.Try(t.Context(), marshal(t, want), want, nil, nil)
 	needSandbox(t, err)
 	if !is[*exportfs.Error](err) || !strings.Contains(err.Error(), "nfs-kernel-server") {
 		t.Errorf("error %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.Try(ctx, marshal(t, want), want, nil); !errors.Is(err, context.Canceled) {
+	if _, err := s.Try(ctx, marshal(t, want), want, nil, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
 	}
 }
