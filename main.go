@@ -7,6 +7,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"syscall"
 	"time"
 
 	"nfs-exportd/command"
@@ -23,6 +24,8 @@ func main() {
 	}
 	ctx, stop := command.UntilSignal(context.Background())
 	defer stop()
+	// Of the files that exportfs makes, others read the active table.
+	syscall.Umask(0o022)
 	app := command.App{
 		Version:     version,
 		Stdout:      os.Stdout,
@@ -33,6 +36,8 @@ func main() {
 		ResolveName: exportfs.ResolveName,
 		Local:       command.LocalAddresses,
 		Flush:       exportfs.KernelFlush,
+		NFSConf:     exportfs.NFSConf,
+		ExportLock:  exportfs.LockFile,
 		Self:        os.Args[0],
 	}
 	os.Exit(app.Run(ctx, os.Args))

@@ -40,6 +40,7 @@ func TestScripts(t *testing.T) {
 		t.Run(fmt.Sprintf("umask %03o", run.umask), func(t *testing.T) {
 			old := syscall.Umask(run.umask)
 			t.Cleanup(func() { syscall.Umask(old) })
+			locks := exportLocks{held: map[string]*os.File{}}
 			clouds := scriptClouds{running: map[string]*keystonetest.Server{}}
 			testscript.Run(t, testscript.Params{
 				Dir:                 run.dir,
@@ -52,6 +53,7 @@ func TestScripts(t *testing.T) {
 					"exits":         exits,
 					"cloud":         clouds.run,
 					"proof-service": startProofService,
+					"export-lock":   locks.run,
 				},
 			})
 		})

@@ -6,7 +6,6 @@ import (
 
 	"nfs-exportd/exports"
 	"nfs-exportd/render"
-	"nfs-exportd/render/exportfs"
 )
 
 // active is the active table as a run finds it. Only entries on own paths count: those
@@ -21,7 +20,7 @@ type active struct {
 // readActive reads the active table.
 func (j job) readActive(s situation, f *files) (a active, err error) {
 	a.own = ownPaths(s, f)
-	table, err := exportfs.ReadTable(j.flags.etab)
+	table, err := j.table()
 	if is[*render.TableError](err) {
 		a.broken = err
 		return a, nil

@@ -33,11 +33,15 @@ type App struct {
 	Local          func() ([]netip.Addr, error)               // the addresses of this server
 	Sleep          func(context.Context, time.Duration) error // nil: the real one
 	Flush          string                                     // render.KernelFlush, or what stands for it
+	NFSConf        string                                     // exportfs.NFSConf; "": none
+	ExportLock     string                                     // exportfs.LockFile; "": none
 	// Self is os.Args[0], under which another process of this program looks at the
 	// exported directories; with "" this one does.
 	Self string
 	// Patience is for one run of exportfs; 0 is two minutes.
 	Patience time.Duration
+	// LockPatience is for the lock of exportfs, besides --lock-timeout; 0 is ten seconds.
+	LockPatience time.Duration
 
 	gate *gate
 }
@@ -139,6 +143,9 @@ func (j *job) begin(c *cli.Context) (err error) {
 		return err
 	}
 	if j.flags, err = readFlags(c); err != nil {
+		return err
+	}
+	if err = j.findTable(c); err != nil {
 		return err
 	}
 	j.steps = &steps{goOn: j.purpose == toCheck || j.purpose == toExplain, begin: func(name string) {

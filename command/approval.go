@@ -7,7 +7,6 @@ import (
 
 	"nfs-exportd/exports"
 	"nfs-exportd/render"
-	"nfs-exportd/render/exportfs"
 )
 
 // approval is what of a plan needs a person's approval.
@@ -129,7 +128,7 @@ func (j job) unowned(ctx context.Context, s situation, f *files, plan exports.Pl
 	if f.parsed.Set.Len() > 0 && len(f.edited()) == 0 {
 		return nil, nil
 	}
-	table, err := exportfs.ReadTable(j.flags.etab)
+	table, err := j.table()
 	if is[*render.TableError](err) {
 		return nil, nil // the test run finds that too, and has it written anew
 	}

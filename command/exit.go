@@ -57,6 +57,7 @@ var statuses = []struct {
 
 	{isChanged, ExitTemporary},
 	{is[*install.LockedError], ExitTemporary},
+	{is[*exportfs.LockedError], ExitTemporary},
 	{is[*disk.Error], ExitCannotWrite},
 	{is[*outputError], ExitCannotWrite},
 
@@ -70,6 +71,7 @@ var statuses = []struct {
 	{is[*keystone.CredentialsError], ExitConfiguration},
 	{is[*install.AdoptError], ExitConfiguration},
 	{is[*exportfs.PathProblem], ExitConfiguration},
+	{is[*exportfs.ConfError], ExitConfiguration},
 	{is[*sandbox.RejectedError], ExitConfiguration},
 }
 

@@ -15,7 +15,6 @@ import (
 	"nfs-exportd/exports"
 	"nfs-exportd/printable"
 	"nfs-exportd/render"
-	"nfs-exportd/render/exportfs"
 )
 
 func explainCommand(action cli.ActionFunc) *cli.Command {
@@ -52,7 +51,7 @@ func explain(ctx context.Context, c *cli.Context, j job) error {
 		return err
 	}
 	x := explanation{addr: addr.Unmap(), result: r}
-	x.table, x.tableErr = exportfs.ReadTable(j.flags.etab)
+	x.table, x.tableErr = j.table()
 	if failed := printed(x.print, j.Stdout); failed != nil {
 		return failed
 	}

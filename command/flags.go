@@ -53,7 +53,7 @@ func commonFlags() []cli.Flag {
 		&cli.StringFlag{Name: flagLogLevel, Usage: "debug, info, warn or error", Value: "warn", EnvVars: env(flagLogLevel)},
 		&cli.StringFlag{Name: flagLogFormat, Usage: "text or json", Value: "text", EnvVars: env(flagLogFormat)},
 		&cli.StringFlag{Name: flagExportfs, TakesFile: true, Usage: "the exportfs program", Value: "/usr/sbin/exportfs", EnvVars: env(flagExportfs)},
-		&cli.StringFlag{Name: flagEtab, TakesFile: true, Usage: "the table of active exports", Value: "/var/lib/nfs/etab", EnvVars: env(flagEtab)},
+		&cli.StringFlag{Name: flagEtab, TakesFile: true, Usage: "the active table, if not where nfs.conf(5) says", EnvVars: env(flagEtab)},
 		&cli.BoolFlag{Name: flagNoPreflight, Usage: "do not prove the new file with exportfs in a sandbox", EnvVars: env(flagNoPreflight)},
 		&cli.StringFlag{Name: flagProofSocket, TakesFile: true, Usage: "have the service at this `SOCKET` make the sandbox", EnvVars: env(flagProofSocket)},
 		&cli.StringSliceFlag{Name: flagAdopt, TakesFile: true, Usage: "take over the exports `FILE` of the program that this one replaces; repeatable", EnvVars: env(flagAdopt)},

@@ -21,6 +21,9 @@ func (r result) reloads() bool { return !r.candidate.rewrites && r.tested.reload
 func (j job) install(ctx context.Context, r result) (installed, leftOut bool) {
 	if j.purpose != toApply || !r.changes() {
 		j.writeComments(r)
+		if j.steps.err == nil {
+			j.warnBusy(r.busy)
+		}
 		return false, false
 	}
 	installed = stepOnly(j.steps, "write", true, func() (string, error) {
@@ -41,6 +44,9 @@ func (j job) install(ctx context.Context, r result) (installed, leftOut bool) {
 			}
 			j.log.Info("wrote the exports file; exportfs was not run", "file", r.files.path)
 			return "", nil
+		}
+		if err := r.busy.still(ctx, j.exportfs()); err != nil {
+			return "", err
 		}
 		done, err := install.Run(ctx, install.Job{
 			File: file, Old: r.files.old, Text: r.candidate.text, Want: r.plan.Desired, Own: ownPaths(r.situation, r.files), Proven: r.tested.proven,

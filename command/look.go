@@ -153,7 +153,7 @@ func (j job) lookAtDisk(f *files) {
 	if j.purpose != toCheck {
 		return
 	}
-	stepOnly(j.steps, "disk", f != nil, func() (string, error) {
+	stepOnly(j.steps, "disk", f != nil && j.confErr == nil, func() (string, error) {
 		change := install.Job{Want: f.today, Foreign: f.foreign, Exportfs: j.exportfs()}
 		if err := errors.Join((install.File{Path: f.path}).Writable(), change.CheckRoom()); err != nil {
 			return "", err
@@ -193,7 +193,7 @@ func (j job) lookAtServer(ctx context.Context, s situation, f *files) (d directo
 		return d, fmt.Sprintf("all that are to be exported are there (%d)", len(paths)), concernAbout("", append(odd, d.atRisk(paths)...))
 	})
 	proven, reads := step(j.steps, "exportfs", f != nil && there, func() (*render.Proven, string, error) { return j.aboutExportfs(ctx, f) })
-	stepOnly(j.steps, "active table", f != nil, func() (string, error) { return j.aboutTable(s, f, proven) })
+	stepOnly(j.steps, "active table", f != nil && j.confErr == nil, func() (string, error) { return j.aboutTable(s, f, proven) })
 	return d, reads
 }
 

@@ -50,10 +50,12 @@ func phases() []string {
 var phaseOf = map[string]string{
 	"configuration": phaseConfiguration, "credentials": phaseConfiguration,
 	"mount hosts": phaseResolver,
+	"nfs.conf":    phaseConfiguration,
 	"lock":        phaseLock, "exports file": phaseLock,
 	"cloud": phaseCloud, "log-in": phaseCloud, "projects": phaseCloud, "instances": phaseCloud, "plan": phaseCloud,
 	"new exports file": phaseProof, "directories": phaseProof, "test run": phaseProof, "approval": phaseProof,
-	"write": phaseWrite,
+	"lock of exportfs": phaseProof,
+	"write":            phaseWrite,
 }
 
 // The reasons of the metric held.

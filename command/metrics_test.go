@@ -204,7 +204,7 @@ func TestMetricsOfEveryEnd(t *testing.T) {
 			var stderr bytes.Buffer
 			a := App{Stdout: &stderr, Stderr: &stderr, Getenv: func(string) string { return "" }, Now: time.Now, Local: test.local}
 			path := filepath.Join(dir, "exportd.prom")
-			status := a.Run(test.ctx, []string{"nfs-exportd", "apply", "--config", config, "--exports-file", file.Path, "--metrics-file", path})
+			status := a.Run(test.ctx, []string{"nfs-exportd", "apply", "--config", config, "--exports-file", file.Path, "--exportfs", "/usr/sbin/exportfs", "--metrics-file", path})
 			text, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)

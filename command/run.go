@@ -12,6 +12,7 @@ import (
 type job struct {
 	App
 	flags    flags
+	confErr  error // what is wrong with nfs.conf(5)
 	purpose  purpose
 	log      *slog.Logger
 	progress *progress     // on Stderr, beside the log
@@ -44,6 +45,7 @@ type result struct {
 	candidate candidate
 	rendered  bool // there is a candidate
 	tested    tested
+	busy      *busy
 	installed bool
 	leftOut   bool // grants whose path became a symbolic link during the run
 }
@@ -59,10 +61,12 @@ func (j job) run(ctx context.Context, show func(result) error) (r result, err er
 		r.files = j.filesDuringHold(r.held)
 		return r, show(r)
 	}
+	j.readConf()
 	unlock := j.lock(ctx)
 	defer unlock()
 	r.files = j.readFiles(ctx, r.config)
 	j.lookAtDisk(r.files)
+	j.lookAtLocks()
 
 	asking, asked := j.startAsking(ctx)
 	defer asked() // in the case of a bug
@@ -87,6 +91,7 @@ func (j job) run(ctx context.Context, show func(result) error) (r result, err er
 	r.evidence, d = exports.Evidence{}, decision{} // no later step needs it, and it is large
 
 	r.candidate, r.rendered = j.render(r.files, r.plan, r.approval.id, r.decided)
+	r.busy = j.awaitExportfs(ctx)
 	r.plan, r.candidate, r.tested = j.testRun(ctx, r, reads)
 	if j.steps.err == nil && show != nil {
 		if err := show(r); err != nil {

@@ -38,7 +38,7 @@ func (j job) testRun(ctx context.Context, r result, reads bool) (exports.Plan, c
 			return "", fatal
 		})
 	}
-	t, ok := step(j.steps, "test run", r.rendered && reads, func() (tested, string, error) {
+	t, ok := step(j.steps, "test run", r.rendered && reads && j.confErr == nil, func() (tested, string, error) {
 		for {
 			t, says, err := j.try(ctx, r)
 			swapped := j.swapped(ctx, r, err)
@@ -119,7 +119,8 @@ func (j job) prove(ctx context.Context, text []byte, want exports.Set, f *files)
 
 // exportfs is the host's, for the active exports.
 func (j job) exportfs() exportfs.Program {
-	return exportfs.Program{Path: j.flags.exportfs, Etab: j.flags.etab, Timeout: j.exportfsTimeout(), Flush: j.Flush}
+	return exportfs.Program{Path: j.flags.exportfs, Etab: j.flags.etab, Timeout: j.exportfsTimeout(), Flush: j.Flush,
+		Lock: j.ExportLock, LockWait: j.flags.lockTimeout + cmp.Or(j.LockPatience, 10*time.Second)}
 }
 
 // exportfsTimeout is for one run of exportfs. It needs seconds for thousands of

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -34,6 +35,7 @@ func runInTest() int {
 	if status, ok := sandbox.Part(os.Args); ok {
 		return status
 	}
+	syscall.Umask(0o022) // as main does
 	ctx, stop := command.UntilSignal(context.Background())
 	defer stop()
 	a := command.App{
@@ -53,13 +55,16 @@ func runInTest() int {
 			}
 			return addrs, nil
 		},
-		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
-		Flush: os.Getenv("TEST_FLUSH"),
-		Self:  os.Args[0],
+		Sleep:      func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+		Flush:      os.Getenv("TEST_FLUSH"),
+		NFSConf:    os.Getenv("TEST_NFS_CONF"),
+		ExportLock: os.Getenv("TEST_EXPORT_LOCK"),
+		Self:       os.Args[0],
 	}
 	if patience, err := time.ParseDuration(os.Getenv("TEST_PATIENCE")); err == nil {
 		a.Patience = patience
 	}
+	a.LockPatience, _ = time.ParseDuration(os.Getenv("TEST_LOCK_PATIENCE"))
 	switch os.Getenv("TEST_PANIC") {
 	case "local":
 		a.Local = func() ([]netip.Addr, error) { panic("made by the test") }

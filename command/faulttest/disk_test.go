@@ -692,6 +692,9 @@ func (d *disk) reset(t *testing.T) {
 		}
 	}
 	d.Write(t, "exports.d/.nfs-exportd.exports.lock", "")
+	if err := os.Chmod(d.Path("exports.d/.nfs-exportd.exports.lock"), 0o640); err != nil {
+		t.Fatal(err)
+	}
 	d.program(t, "exportfs", d.Before["exportfs"])
 }
 
@@ -883,7 +886,7 @@ func (d *disk) look(t *testing.T) map[string]string {
 func (w *world) mount(t *testing.T, name, options string) {
 	t.Helper()
 	dir := w.Path(name)
-	files := map[string][]byte{}
+	files, modes := map[string][]byte{}, map[string]fs.FileMode{}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -892,13 +895,18 @@ func (w *world) mount(t *testing.T, name, options string) {
 		if files[entry.Name()], err = os.ReadFile(filepath.Join(dir, entry.Name())); err != nil {
 			t.Fatal(err)
 		}
+		info, err := entry.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		modes[entry.Name()] = info.Mode().Perm()
 	}
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, strings.Trim("mode=0755,"+options, ",")); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.unmount(t, name) })
 	for _, file := range slices.Sorted(maps.Keys(files)) {
-		if err := os.WriteFile(filepath.Join(dir, file), files[file], 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, file), files[file], modes[file]); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -17,7 +17,7 @@ complete -c nfs-exportd -n '__fish_seen_subcommand_from plan apply check explain
 complete -c nfs-exportd -n '__fish_seen_subcommand_from plan apply check explain' -l log-level -x -a 'debug info warn error' -d 'debug, info, warn or error'
 complete -c nfs-exportd -n '__fish_seen_subcommand_from plan apply check explain' -l log-format -x -a 'text json' -d 'text or json'
 complete -c nfs-exportd -n '__fish_seen_subcommand_from plan apply check explain' -l exportfs -r -F -d 'the exportfs program'
-complete -c nfs-exportd -n '__fish_seen_subcommand_from plan apply check explain' -l etab -r -F -d 'the table of active exports'
+complete -c nfs-exportd -n '__fish_seen_subcommand_from plan apply check explain' -l etab -r -F -d 'the active table, if not where nfs.conf(5) says'
 complete -c nfs-exportd -n '__fish_seen_subcommand_from plan apply check explain' -l no-preflight -d 'do not prove the new file with exportfs in a sandbox'
 complete -c nfs-exportd -n '__fish_seen_subcommand_from plan apply check explain' -l proof-socket -r -F -d 'have the service at this SOCKET make the sandbox'
 complete -c nfs-exportd -n '__fish_seen_subcommand_from plan apply check explain' -l adopt -r -F -d 'take over the exports FILE of the program that this one replaces; repeatable'

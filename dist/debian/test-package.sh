@@ -16,6 +16,9 @@ ok '... and that of the socket' test "$(stat --format='%U:%G %a' /run/nfs-export
 rm -rf /etc/exports.d /run/nfs-exportd
 ok '... again at the next boot' sh -c 'systemd-tmpfiles --create nfs-exportd.conf && test -d /etc/exports.d -a -d /run/nfs-exportd'
 ok '... for all to read' test "$(stat --format='%U:%G %a' /etc/exports.d)" = 'root:root 755'
+ok 'only root can hold the lock of exportfs' test "$(stat --format='%U:%G %a' /var/lib/nfs/export-lock)" = 'root:root 600'
+chmod 644 /var/lib/nfs/export-lock
+ok '... again at the next boot' sh -c 'systemd-tmpfiles --create nfs-exportd.conf && test "$(stat --format=%a /var/lib/nfs/export-lock)" = 600'
 ok 'all files are as they were packed' test -z "$(dpkg --verify nfs-exportd)"
 ok 'the program is static' sh -c 'ldd /usr/bin/nfs-exportd 2>&1 | grep -q "not a dynamic executable"'
 ok 'the man pages are there' gzip --test /usr/share/man/man8/nfs-exportd.8.gz /usr/share/man/man5/nfs-mounts.yaml.5.gz

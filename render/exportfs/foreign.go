@@ -56,6 +56,9 @@ func readByExportfs(entry fs.DirEntry) bool {
 	return kind.IsRegular() || kind&fs.ModeSymlink != 0
 }
 
+// ExportsDir is the directory whose files exportfs reads, after /etc/exports.
+const ExportsDir = "/etc/exports.d"
+
 // Ignores reports whether exportfs ignores a file in /etc/exports.d because of
 // its name, which must end in ".exports" and not start with a dot.
 func Ignores(path string) bool {

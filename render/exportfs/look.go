@@ -57,7 +57,7 @@ func (l Looker) Look(ctx context.Context, paths []string) ([]Directory, error) {
 	} else {
 		cmd, err := l.start(paths, found, ended)
 		if err != nil {
-			return nil, &Error{"/proc/self/exe", err, Ran{}}
+			return nil, &Error{Path: "/proc/self/exe", Err: err}
 		}
 		leave = func() { _ = cmd.Process.Kill() } // and nobody waits until it is dead
 	}
@@ -77,7 +77,7 @@ func (l Looker) Look(ctx context.Context, paths []string) ([]Directory, error) {
 				note(<-found)
 			}
 			if missing > 0 {
-				return nil, &Error{"/proc/self/exe", fmt.Errorf("it ended before it had looked at all directories: %w", err), Ran{}}
+				return nil, &Error{Path: "/proc/self/exe", Err: fmt.Errorf("it ended before it had looked at all directories: %w", err)}
 			}
 		case <-timer.C:
 			leave()

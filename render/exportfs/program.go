@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strconv"
@@ -19,6 +20,10 @@ type Program struct {
 	Timeout time.Duration // of one run
 	// Flush is KernelFlush, or a file that stands for it. It need not be there.
 	Flush string
+	// Lock is LockFile, or a file that stands for it; empty if this exportfs has no
+	// lock that others can hold.
+	Lock     string
+	LockWait time.Duration // for the lock
 }
 
 // Longer returns the program with more time for one run.
@@ -59,15 +64,19 @@ func (p Program) Pending() string {
 	return fmt.Sprintf("the kernel's NFS server was not told of the active table, which is of %s: what it allowed before it may still allow", info.ModTime().UTC().Format(time.RFC3339))
 }
 
-// Check returns an *Error if the program is not there or may not be run.
+// Check returns an *Error if the program is not there or may not be run, or if it could
+// not reach the kernel.
 func (p Program) Check() error {
+	if _, err := os.Stat("/proc/self"); errors.Is(err, fs.ErrNotExist) && p.Flush == KernelFlush {
+		return &Error{Path: p.Path, Err: ErrNoProc}
+	}
 	_, err := exec.LookPath(p.Path)
 	var failed *exec.Error
 	if errors.As(err, &failed) {
 		err = failed.Err
 	}
 	if err != nil {
-		return &Error{p.Path, err, Ran{}}
+		return &Error{Path: p.Path, Err: err}
 	}
 	return nil
 }
@@ -85,8 +94,14 @@ const (
 
 // Reload has exportfs read all exports files and write the active table anew
 // (exportfs -ra). It reports how that ended and does not judge it: the table
-// shows what exportfs did. It returns an *Error.
+// shows what exportfs did. It returns an *Error, or what TakeLock returns, which says
+// before the run whether it would wait for another process.
 func (p Program) Reload(ctx context.Context) (Ran, error) {
+	release, err := p.TakeLock(ctx)
+	if err != nil {
+		return Ran{}, err
+	}
+	release()
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, p.Path, "-ra")
@@ -97,14 +112,18 @@ func (p Program) Reload(ctx context.Context) (Ran, error) {
 	cmd.Stdout, cmd.Stderr = output, output
 	// A wrapper script must not outlive the time limit either.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	blocked := ""
+	cmd.Cancel = func() error {
+		blocked = p.blockedBy(cmd.Process.Pid)
+		return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	}
 	cmd.WaitDelay = WaitDelay
 	left, err := false, cmd.Start()
 	if err == nil {
 		left, err = Wait(ctx, cmd)
 	}
 	if left {
-		return Ran{Status: -1}, &Error{p.Path, fmt.Errorf("%w: %w", errLeft, err), Ran{}}
+		return Ran{Status: -1}, &Error{Path: p.Path, Err: fmt.Errorf("%w: %w", errLeft, err)}
 	}
 	if errors.Is(err, syscall.ENOENT) && p.Check() == nil {
 		err = errNoInterpreter
@@ -113,10 +132,10 @@ func (p Program) Reload(ctx context.Context) (Ran, error) {
 	var status *exec.ExitError
 	switch {
 	case ctx.Err() != nil && err != nil:
-		return ran, &Error{p.Path, ctx.Err(), ran}
+		return ran, &Error{p.Path, ctx.Err(), ran, blocked}
 	case err == nil, errors.As(err, &status), errors.Is(err, exec.ErrWaitDelay):
 		// With the last, a child of it lives on and has its output open.
 		return ran, nil
 	}
-	return ran, &Error{p.Path, err, ran}
+	return ran, &Error{Path: p.Path, Err: err, Ran: ran}
 }

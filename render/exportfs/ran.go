@@ -40,6 +40,8 @@ type Error struct {
 	Path string
 	Err  error
 	Ran  Ran // what it said until then
+	// Blocked is which process held a lock that the run waited for, if one did.
+	Blocked string
 }
 
 // Unwrap returns Err.
@@ -59,12 +61,17 @@ func (e *Error) Error() string {
 		if e.Ran.Said != "" {
 			said = " (it said: " + oneLine(e.Ran.Said) + ")"
 		}
+		if e.Blocked != "" {
+			return fmt.Sprintf("%s did not come to an end in time and was killed%s: %s: end that process, if it hangs", printable.Word(e.Path), said, e.Blocked)
+		}
 		return fmt.Sprintf("%s did not come to an end in time and was killed%s: see whether another exportfs hangs, or a host name in an exports file does not resolve", printable.Word(e.Path), said)
 	case errors.Is(e.Err, exec.ErrNotFound), errors.Is(e.Err, syscall.ENOENT):
 		return fmt.Sprintf("cannot run %s: %s: install the NFS server's tools (Debian: nfs-kernel-server), or name the program with --exportfs", printable.Word(e.Path), disk.Bare(e.Err))
 	}
 	next := "see that it is a program that this user may run"
 	switch {
+	case errors.Is(e.Err, ErrNoProc):
+		next = "mount /proc"
 	case errors.Is(e.Err, syscall.EMFILE), errors.Is(e.Err, syscall.ENFILE):
 		next = disk.AdviceOpenFiles
 	case errors.Is(e.Err, syscall.EAGAIN), errors.Is(e.Err, syscall.ENOMEM):
@@ -76,6 +83,9 @@ func (e *Error) Error() string {
 // ErrRejectsAll is for a program that reads a line that every exportfs accepts,
 // and makes no table of it.
 var ErrRejectsAll = errors.New("takes no line at all")
+
+// ErrNoProc is for a host, such as a container, without /proc.
+var ErrNoProc = errors.New("/proc is not mounted, without which it cannot tell the kernel's NFS server of changes")
 
 // ErrKilled is for a run that a signal ended, perhaps between the table and the
 // kernel.

@@ -84,6 +84,7 @@ func (f File) Lock(ctx context.Context, timeout time.Duration) (release func() e
 	case !locked:
 		return nil, &LockedError{path, timeout}
 	}
+	f.narrowLockMode(lock)
 	if err := f.clean(); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}

@@ -52,12 +52,18 @@ type Done struct {
 // hold the lock.
 //
 // ctx can stop it before the first write and not later. It returns the error of
-// ctx; ErrChanged, a *disk.Error, or a *exportfs.Error for a program that
-// cannot be run, all with nothing changed; or an *ActivationError.
+// ctx; ErrChanged, a *disk.Error, an *exportfs.LockedError, or a *exportfs.Error for a
+// program that cannot be run, all with nothing changed; or an *ActivationError.
 func Run(ctx context.Context, j Job) (Done, error) {
 	if err := ctx.Err(); err != nil {
 		return Done{}, fmt.Errorf("before the write: %w: %w", err, context.Cause(ctx))
 	}
+	// With the lock until exportfs is started, nobody can take it behind the write.
+	release, err := j.Exportfs.TakeLock(ctx)
+	if err != nil {
+		return Done{}, fmt.Errorf("%w; nothing was changed", err)
+	}
+	defer release()
 	ctx = context.WithoutCancel(ctx)
 	before, err := exportfs.ReadTable(j.Exportfs.Etab)
 	var broken *render.TableError
@@ -84,6 +90,7 @@ func Run(ctx context.Context, j Job) (Done, error) {
 	}
 	j, wrote = job, wrote || len(left) > 0
 	done := Done{Wrote: wrote, LeftOut: left}
+	release()
 	failure := j.try(ctx, &done)
 	if failure != nil && !wrote && len(j.Adopt) == 0 {
 		// There is nothing to put back: try again.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"runtime"
@@ -73,6 +74,9 @@ func (e *Error) Error() string {
 	next := "run plan with --no-preflight to go on without a proof, and please report this"
 	if errors.Is(e, ErrNoNamespaces) {
 		next = "allow user namespaces to this user (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns; systemd: RestrictNamespaces=) or run as root"
+		if os.Geteuid() == 0 {
+			next = "give this root the capability CAP_SYS_ADMIN and the right to make namespaces (a container may have neither; systemd: CapabilityBoundingSet=, RestrictNamespaces=), or name a service with --proof-socket"
+		}
 	}
 	return fmt.Sprintf("no sandbox for exportfs: cannot %s: %s: %s", e.Step, disk.Bare(e.Err), next)
 }
@@ -111,7 +115,6 @@ type exportsFiles struct {
 // childRequest is what the child reads from its standard input, and the service
 // from its connection, as JSON.
 type childRequest struct {
-	Outside  string // the mount namespace of the process that starts the child
 	Exportfs string
 	Timeout  time.Duration
 	Hosts    []byte // /etc/hosts
@@ -140,8 +143,6 @@ type runResult struct {
 	Problem  string        // the same in words
 	Etab     []byte
 }
-
-const mountNamespace = "/proc/self/ns/mnt"
 
 // childTimeout is what the child may take besides the runs of exportfs.
 const childTimeout = 30 * time.Second
@@ -192,10 +193,14 @@ func (s Sandbox) run(ctx context.Context, hosts []byte, runs ...exportsFiles) ([
 // child starts this program again inside new namespaces and returns its output, a
 // childReply.
 func (s Sandbox) child(ctx context.Context, request childRequest) ([]byte, error) {
-	var err error
-	if request.Outside, err = os.Readlink(mountNamespace); err != nil {
+	outside, err := os.Open(mountNamespace)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &exportfs.Error{Path: s.Exportfs, Err: exportfs.ErrNoProc}
+	}
+	if err != nil {
 		return nil, newError("find the mount namespace", err)
 	}
+	defer func() { _ = outside.Close() }() // nothing was written to it
 	input, err := json.Marshal(request)
 	if err != nil {
 		return nil, &Error{"describe it", err}
@@ -209,6 +214,7 @@ func (s Sandbox) child(ctx context.Context, request childRequest) ([]byte, error
 	cmd.Env = append(exportfs.Environment(), "GORACE=atexit_sleep_ms=0")
 	cmd.Dir = "/"
 	cmd.Stdin = bytes.NewReader(input)
+	cmd.ExtraFiles = []*os.File{outside} // outsideFD
 	var output bytes.Buffer
 	said := new(exportfs.Output)
 	cmd.Stdout, cmd.Stderr = &output, said

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"nfs-exportd/render/exportfs"
 	"nfs-exportd/render/rendertest"
 )
 
@@ -96,25 +96,58 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// The inside does nothing in the namespace of who asks for it. If it did, that
-// would be done to this machine: so it is tried in a namespace in which it does
-// not matter.
-func TestChildAlone(t *testing.T) {
+// TestChildByHand checks that the inside does nothing in the namespace of the process
+// that starts it. If it did, that would be done to this machine: so it is tried in a
+// namespace in which it does not matter.
+func TestChildByHand(t *testing.T) {
 	t.Parallel()
-	self := inNamespace(t)
-	if self == "" {
+	if inNamespace(t) == "" {
 		return
 	}
-	for _, outside := range []string{"", self} {
+	if err := mountTmpfs("/etc"); err != nil {
+		t.Fatal(err)
+	}
+	rendertest.Write(t, "/etc/is-there", "", 0o644)
+	for name, test := range map[string]struct {
+		flags uintptr
+		file  string // the descriptor with the namespace outside
+		want  string
+	}{
+		"by hand":                      {0, mountNamespace, "not the first of a process namespace"},
+		"in a process namespace":       {syscall.CLONE_NEWPID, "", "the mount namespace outside"},
+		"with the namespace it is in":  {syscall.CLONE_NEWPID, mountNamespace, "in the mount namespace of the process that started it"},
+		"with a file":                  {syscall.CLONE_NEWPID, "/proc/self/exe", "was not given"},
+		"with a namespace of its kind": {syscall.CLONE_NEWPID, "/proc/self/ns/net", "a namespace of another kind"},
+	} {
 		cmd := exec.Command("/proc/self/exe", childCommand)
-		cmd.Stdin = strings.NewReader(fmt.Sprintf(`{"Outside": %q, "Exportfs": "/bin/false", "Runs": [{}]}`, outside))
-		output, err := cmd.Output()
-		if err != nil || !strings.Contains(string(output), "find itself in a mount namespace of its own") {
-			t.Errorf("%v, %s", err, output)
+		cmd.Stdin = strings.NewReader(`{"Outside": "x", "Exportfs": "/bin/false", "Runs": [{}]}`)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: test.flags}
+		if test.file != "" {
+			file, err := os.Open(test.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			cmd.ExtraFiles = []*os.File{file}
+		}
+		var stdout, stderr strings.Builder
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		if err := cmd.Run(); err == nil || stdout.Len() > 0 || !strings.Contains(stderr.String(), test.want) {
+			t.Errorf("%s: %v, %s%s", name, err, stdout.String(), stderr.String())
+		}
+		if _, err := os.Stat("/etc/is-there"); err != nil {
+			t.Fatalf("%s: it mounted over /etc: %v", name, err)
 		}
 	}
-	cmd := exec.Command("/proc/self/exe", childCommand)
-	if output, err := cmd.Output(); err == nil || len(output) > 0 {
+}
+
+// TestServiceByHand checks that the service wants a connection.
+func TestServiceByHand(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command("/proc/self/exe", serviceCommand)
+	cmd.Stdin = strings.NewReader(`{"Exportfs": "/bin/true", "Runs": [{}]}`)
+	output, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(output), "standard input is not a connection") {
 		t.Errorf("%v, %s", err, output)
 	}
 }
@@ -161,6 +194,24 @@ func TestHosts(t *testing.T) {
 	}
 	if got := said(); got != "0x3feff 0x4000f" {
 		t.Errorf("with a state directory: %q", got)
+	}
+}
+
+// TestNoProc checks that a host without /proc is told so, with or without a test run.
+func TestNoProc(t *testing.T) {
+	t.Parallel()
+	if inNamespace(t) == "" {
+		return
+	}
+	s := newSandbox(t, "")
+	if err := mountTmpfs("/proc"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.run(t.Context(), nil, exportsFiles{})
+	for _, err := range []error{err, exportfs.Program{Path: "/bin/sh", Flush: exportfs.KernelFlush}.Check()} {
+		if !errors.Is(err, exportfs.ErrNoProc) {
+			t.Errorf("error %v", err)
+		}
 	}
 }
 

@@ -69,6 +69,10 @@ func ask(ctx context.Context, socket string, request childRequest) ([]byte, erro
 // serviceMain answers one request that comes on standard input, which is the
 // connection, on standard output. It returns the exit status.
 func serviceMain(self string) int {
+	if err := fromSocket(); err != nil {
+		fmt.Fprintf(os.Stderr, "%s is for nfs-exportd-proof@.service, and not for use by hand: %s\n", serviceCommand, err)
+		return 70
+	}
 	var request childRequest
 	if err := json.NewDecoder(os.Stdin).Decode(&request); err != nil {
 		fmt.Fprintf(os.Stderr, "not for use by hand, nfs-exportd-proof@.service has it: %s\n", err)
