@@ -166,7 +166,7 @@ func (j *judgement) unowned(s *sight) (may, must bool) {
 			continue
 		}
 		f := s.places[simPlace{path, client}]
-		may = may || !f.all(func(fate string) bool { return fate == "added" })
+		may = may || j.struck() || !f.all(func(fate string) bool { return fate == "added" })
 		must = must || strings.HasSuffix(line, ")\n") && !f["added"]
 	}
 	whole := j.before.etab.text == "" || strings.HasSuffix(j.before.etab.text, ")\n")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"nfs-exportd/command"
 )
@@ -20,7 +21,7 @@ func (l *life) twin(before, after map[string]simInstance) {
 	if with == nil || without == nil {
 		return
 	}
-	if with.got.Status != without.got.Status && (with.got.Status == command.ExitRefused || without.got.Status == command.ExitRefused) {
+	if with.refusedFor() != without.refusedFor() {
 		// More than half of all grants are the tenant's, or it is a party to the last.
 		l.stats.twins["refused as a whole"]++
 		return
@@ -74,6 +75,17 @@ type planned struct {
 }
 
 func (p *planned) ok() bool { return p.got.Status == 0 || p.got.Status == command.ExitFrozen }
+
+// refusedFor is why a plan is refused as a whole, where a tenant can be the reason; then
+// nobody is asked by id.
+func (p *planned) refusedFor() string {
+	for _, why := range []string{"more than half", "claimed twice or have", "would remove the last"} {
+		if p.got.Status == command.ExitRefused && strings.Contains(p.got.Stdout, why) {
+			return why
+		}
+	}
+	return ""
+}
 
 // planned makes a plan in JSON. It is nil if the run does not come that far for
 // something that is wrong besides.
