@@ -18,7 +18,7 @@ import (
 type cloud struct {
 	client   *keystone.Client // nil: nobody is asked, or the log-in failed
 	wanted   keystone.Wanted
-	unneeded bool // there is nothing to ask, so nothing is missing
+	unneeded bool // no project is served, so the plan needs no answer
 }
 
 // startAsking begins the time in which the cloud may be asked, and the line on a
@@ -43,7 +43,8 @@ func (c cloud) close() {
 	}
 }
 
-// connect logs in, if there is something to ask.
+// connect logs in, if there is something to ask. check asks about all projects where
+// none is served: this server may be the next to serve them.
 func (j job) connect(ctx context.Context, s situation, f *files) (c cloud) {
 	ready := j.steps.err == nil // explain asks nobody after a failure either
 	if j.purpose == toCheck {
@@ -52,8 +53,12 @@ func (j job) connect(ctx context.Context, s situation, f *files) (c cloud) {
 	if s.hosts != nil {
 		c.wanted = j.wanted(s, f)
 	}
-	if ready && len(c.wanted.Keys) == 0 {
-		c.unneeded = stepOnly(j.steps, "cloud", true, func() (string, error) {
+	c.unneeded = ready && len(c.wanted.Keys) == 0
+	if c.unneeded && j.purpose == toCheck {
+		c.wanted.Keys = allKeys(s.config)
+	}
+	if c.unneeded && len(c.wanted.Keys) == 0 {
+		stepOnly(j.steps, "cloud", true, func() (string, error) {
 			j.log.Debug("no project has a mount here, so the cloud is not asked", "credentials", s.credsErr)
 			return "no project has a mount on this server, so that the cloud is not asked", nil
 		})
@@ -80,12 +85,17 @@ func (j job) wanted(s situation, f *files) keystone.Wanted {
 	}
 	keys, ids := exports.ProjectsToRead(s.config, s.hosts, today)
 	if j.purpose == toExplain {
-		keys = nil
-		for _, p := range s.config.Projects {
-			keys = append(keys, p.Key)
-		}
+		keys = allKeys(s.config)
 	}
 	return keystone.Wanted{Keys: keys, IDs: ids}
+}
+
+// allKeys gives the keys of all projects of the configuration.
+func allKeys(config *exports.Config) (keys []string) {
+	for _, p := range config.Projects {
+		keys = append(keys, p.Key)
+	}
+	return keys
 }
 
 func authURL(s situation) string {
@@ -133,7 +143,7 @@ func (j job) cloudOptions(config *exports.Config) keystone.Options {
 // situation it is the evidence.
 func (j job) ask(ctx context.Context, c cloud, s situation) (e exports.Evidence, complete bool) {
 	e = exports.Evidence{Config: s.config, Hosts: s.hosts, Local: s.local}
-	if c.unneeded {
+	if c.unneeded && len(c.wanted.Keys) == 0 {
 		return e, true
 	}
 	regions, complete := j.lookAtRegions(ctx, c, s)
@@ -160,6 +170,9 @@ func (j job) ask(ctx context.Context, c cloud, s situation) (e exports.Evidence,
 		user = s.creds.User()
 	}
 	j.lookAtInventory(c.wanted.Keys, user, e, shown, complete)
+	if c.unneeded {
+		e.Inventory = exports.Inventory{} // the plan is that of apply, which asks nobody
+	}
 	return e, complete
 }
 

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"nfs-exportd/exports"
@@ -21,24 +22,14 @@ type decision struct {
 func (j job) decide(ctx context.Context, c cloud, r result) (d decision, decided bool) {
 	if r.held != nil {
 		if j.purpose == toCheck {
-			stepOnly(j.steps, "plan", true, func() (string, error) { return r.held.text() + ": " + untilItEnds, nil })
+			stepOnly(j.steps, "plan", true, func() (string, error) { return r.held.about(r.files) })
 		}
 		return decision{evidence: r.evidence}, false
 	}
 	d, decided = step(j.steps, "plan", r.files != nil && r.complete, func() (decision, string, error) {
-		d, err := j.settle(ctx, c, r.files, r.evidence, nil)
+		d, err := j.planTwice(ctx, c, r)
 		if err != nil {
 			return d, "", err
-		}
-		if d.approval, err = j.needsApproval(ctx, r.situation, r.files, d.plan); err != nil {
-			return d, "", err
-		}
-		if approval := d.approval; j.flags.approve == approval.id {
-			j.log.Info("the plan is approved", "plan", approval.id, "approved", approval.covers())
-			if d, err = j.settle(ctx, c, r.files, d.evidence, &d.plan); err != nil {
-				return d, "", err
-			}
-			d.approval, d.approval.given = approval, true
 		}
 		says, concern := aboutPlan(d.plan, r.files)
 		return d, says, concern
@@ -51,6 +42,47 @@ func (j job) decide(ctx context.Context, c cloud, r result) (d decision, decided
 		j.warn(keptOpen(d.plan, r.files)...)
 	}
 	return d, decided
+}
+
+// planTwice makes the plan. If it does anything, the hosts are looked up again before it
+// is final: a single answer of the resolver neither removes nor adds a grant. If the
+// second look-up leaves a host unresolved, or this server has other addresses by now,
+// another plan follows from that.
+func (j job) planTwice(ctx context.Context, c cloud, r result) (decision, error) {
+	d, err := j.planFrom(ctx, c, r, r.evidence)
+	if err != nil || len(d.plan.Added)+len(d.plan.Removed)+len(d.plan.Changed)+len(d.plan.Frozen) == 0 {
+		return d, err
+	}
+	hosts, local, err := j.lookAgain(ctx, r.hosts)
+	if err != nil {
+		return decision{}, err
+	}
+	if maps.Equal(hosts, r.hosts) && slices.Equal(local, r.local) {
+		return d, nil
+	}
+	d.evidence.Hosts, d.evidence.Local = hosts, local
+	return j.planFrom(ctx, c, r, d.evidence)
+}
+
+// planFrom makes the plan that follows from the evidence. It gives the evidence with the
+// answers of Nova.
+func (j job) planFrom(ctx context.Context, c cloud, r result, e exports.Evidence) (decision, error) {
+	d, err := j.settle(ctx, c, r.files, e, nil)
+	if err != nil {
+		return d, err
+	}
+	r.hosts, r.local = e.Hosts, e.Local
+	if d.approval, err = j.needsApproval(ctx, r.situation, r.files, d.plan); err != nil {
+		return d, err
+	}
+	if approval := d.approval; j.flags.approve == approval.id {
+		j.log.Info("the plan is approved", "plan", approval.id, "approved", approval.covers())
+		if d, err = j.settle(ctx, c, r.files, d.evidence, &d.plan); err != nil {
+			return d, err
+		}
+		d.approval, d.approval.given = approval, true
+	}
+	return d, nil
 }
 
 // settle decides and has questions answered until there is none. approved is the plan
@@ -71,7 +103,7 @@ func (j job) settle(ctx context.Context, c cloud, f *files, e exports.Evidence, 
 
 // answer has Nova asked about instances by their ids.
 func (j job) answer(ctx context.Context, c cloud, questions []exports.Question, known exports.Inventory) (map[exports.Question]exports.Answer, error) {
-	if c.client == nil {
+	if c.unneeded {
 		answers := make(map[exports.Question]exports.Answer, len(questions))
 		for _, q := range questions {
 			answers[q] = exports.Answer{State: exports.Unproved, Why: "the cloud was not asked, because no project has a mount on this server"}

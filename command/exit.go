@@ -44,6 +44,7 @@ var statuses = []struct {
 
 	{is[*keystone.UnavailableError], ExitUnavailable},
 	{is[*exportfs.HangError], ExitUnavailable},
+	{is[*exports.DisagreeError], ExitUnavailable},
 
 	{is[*render.UnsafeError], ExitBug},
 	{is[*sandbox.MismatchError], ExitBug},

@@ -69,17 +69,29 @@ func (j job) readFiles(ctx context.Context, config *exports.Config) *files {
 	return f
 }
 
-// filesDuringHold is what is exported today, for the JSON of a plan that is held. It
-// does not matter then what cannot be read.
+// filesDuringHold is what is exported today, for the metrics, and the JSON of a plan
+// that is held. It does not matter then what cannot be read.
 func (j job) filesDuringHold(h *held) *files {
-	if h.standby {
-		j.log.Info("standby: every mount host is another server, and no public line is configured; holding")
-	}
 	f, err := readFiles(j.flags)
 	if err != nil {
 		j.log.Debug("held, so that it does not matter what cannot be read", "err", err)
 	}
+	if err == nil || f.old.Exists { // else nobody knows whether it has grants
+		j.metrics.exported(f.grants())
+	}
+	if h.standby {
+		j.log.Info("standby: every mount host is another server, and no public line is configured; holding", "grants", f.grants())
+	}
 	return f
+}
+
+// grants is how many grants our exports file has, without those to adopt; 0 if nobody
+// has read it.
+func (f *files) grants() int {
+	if f == nil {
+		return 0
+	}
+	return f.parsed.Set.Len()
 }
 
 // readFiles gives the exports files. With an error it gives those before the one that

@@ -46,6 +46,17 @@ func (h *held) text() string {
 	return text
 }
 
+// about says what a hold means. Grants in the file of a standby are a concern: nobody
+// takes back those of deleted instances. f is nil if the files cannot be read.
+func (h *held) about(f *files) (string, error) {
+	text := h.text() + ": " + untilItEnds
+	if n := f.grants(); h.standby && n > 0 {
+		return "", concern(fmt.Sprintf("%s, but %s still has %s, which no run removes: if another server serves them for good, remove the file and run \"exportfs -ra\"; "+
+			"if this server should serve them, see whether its service address is there, or use --%s", text, f.path, count(n, "grant"), flagServeAs))
+	}
+	return text, nil
+}
+
 // untilItEnds is what a hold means.
 const untilItEnds = "until it ends, plan and apply do nothing"
 
@@ -85,6 +96,12 @@ func (j job) gather(ctx context.Context) (s situation) {
 		hosts, err := j.locate(ctx, s.config.Hosts(), j.flags.serveAs, s.local)
 		if err != nil {
 			return nil, "", err
+		}
+		if s.config.Standby(hosts) {
+			// It ends the run, which would look again only when there is a plan.
+			if hosts, s.local, err = j.lookAgain(ctx, hosts); err != nil {
+				return nil, "", err
+			}
 		}
 		if s.config.Standby(hosts) {
 			s.held = cmp.Or(s.held, &held{reason: "standby", standby: true})

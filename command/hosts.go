@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"runtime/debug"
@@ -41,7 +42,7 @@ func (j job) locate(ctx context.Context, names, serveAs []string, local []netip.
 			continue
 		}
 		if addr, err := netip.ParseAddr(name); err == nil {
-			found[i] = exports.Host{Where: exports.Locate([]netip.Addr{addr}, local), Why: "an address"}
+			found[i] = exports.Locate([]netip.Addr{addr}, local)
 			continue
 		}
 		wg.Go(func() {
@@ -89,22 +90,38 @@ func (j job) locateName(ctx context.Context, name string, local []netip.Addr) ex
 		switch {
 		case err == nil:
 			for _, addr := range found {
-				addrs = append(addrs, addr.Unmap())
+				addrs = append(addrs, addr.Unmap().WithZone(""))
 			}
 		case !noSuchAddress(err):
 			failures = append(failures, err.Error())
 		}
 	}
-	where := exports.Locate(addrs, local)
-	switch {
-	case where == exports.Here:
-		return exports.Host{Where: where, Why: fmt.Sprintf("resolves to %v", addrs)}
-	case len(failures) > 0:
-		return exports.Host{Where: exports.Unresolved, Why: fmt.Sprintf("%q", strings.Join(failures, "; "))}
-	case where == exports.Unresolved:
-		return exports.Host{Where: where, Why: "the resolver has no address for it"}
+	host := exports.Locate(addrs, local)
+	if host.Where != exports.Here && len(failures) > 0 {
+		return exports.Host{Why: fmt.Sprintf("%q", strings.Join(failures, "; "))}
 	}
-	return exports.Host{Where: where, Why: fmt.Sprintf("resolves to %v", addrs)}
+	return host
+}
+
+// lookAgain looks up once more where the hosts are, with the addresses that this server
+// has by now. It gives what both look-ups say together, see [exports.Hosts.Again].
+func (j job) lookAgain(ctx context.Context, first exports.Hosts) (exports.Hosts, []netip.Addr, error) {
+	local, err := j.Local()
+	if err != nil {
+		return nil, nil, err
+	}
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(first)) {
+		if first[name].Where != exports.Unresolved {
+			names = append(names, name)
+		}
+	}
+	second, err := j.locate(ctx, names, j.flags.serveAs, local)
+	if err != nil {
+		return nil, nil, err
+	}
+	both, err := first.Again(second)
+	return both, local, err
 }
 
 // aboutHosts says which mount hosts are this server, or has a concern about that.
@@ -134,7 +151,7 @@ func aboutHosts(config *exports.Config, hosts exports.Hosts, local []netip.Addr)
 	text := strings.Join(parts, "; ")
 	switch {
 	case len(unresolved) > 0:
-		return "", concern(text + ": fix the resolver, or name this server with --serve-as")
+		return "", concern(text + ": fix DNS or /etc/hosts, or, if this server is the host, name it with --serve-as")
 	case len(here) == 0 && len(elsewhere) > 0:
 		if config.Standby(hosts) {
 			text += ": this is a standby, and " + untilItEnds

@@ -19,6 +19,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/urfave/cli/v2"
+
+	"nfs-exportd/exports"
 )
 
 // manual returns the lines of each section and subsection of a man page.
@@ -313,7 +315,8 @@ func TestManualJSON(t *testing.T) {
 
 // TestManualMetrics checks that the man page has each metric, and no others.
 func TestManualMetrics(t *testing.T) {
-	m := metrics{requests: new(atomic.Int64), now: func() time.Time { return time.Unix(1, 0) }, read: true, planned: true}
+	m := metrics{requests: new(atomic.Int64), now: func() time.Time { return time.Unix(1, 0) }, read: true, planned: true,
+		hosts: exports.Hosts{"nfs.example.org": {Where: exports.Here}}}
 	text, err := m.text(ExitOK, kept{})
 	if err != nil {
 		t.Fatal(err)

@@ -25,9 +25,9 @@ import (
 
 const (
 	metricsNamespace = "nfs_exportd"
-	// metricsLimit is how much of an old metrics file is looked at. What this
-	// program writes is a twentieth of it.
-	metricsLimit = 64 << 10
+	// metricsLimit is how much of an old metrics file is looked at. It is room for
+	// thousands of mount hosts.
+	metricsLimit = 1 << 20
 	// metricsTries is how often another run may come first.
 	metricsTries = 5
 )
@@ -78,7 +78,8 @@ type metrics struct {
 
 	requests *atomic.Int64
 	held     string // "" or a reason of the metric held
-	read     bool   // the exports file was read, and has that many grants
+	hosts    exports.Hosts
+	read     bool // the exports file was read, and has that many grants
 	grants   int
 
 	planned bool                         // there was a plan
@@ -146,6 +147,9 @@ func (m *metrics) note(r result, err error) {
 		m.held = heldOnStandby
 	case r.held != nil:
 		m.held = heldForMaintenance
+	}
+	if !is[*exports.DisagreeError](err) { // else r has what the first look-up said
+		m.hosts = r.hosts
 	}
 	m.planned, m.frozen = r.decided, map[exports.FreezeReason]int{}
 	for _, f := range r.plan.Frozen {
@@ -363,6 +367,12 @@ func (m *metrics) labelled(gauges func(name, help, label string) *prometheus.Gau
 	held := gauges("held", "1 if the last run was held for that reason and left everything as it was.", "reason")
 	for _, reason := range []string{heldForMaintenance, heldOnStandby} {
 		held.WithLabelValues(reason).Set(map[bool]float64{true: 1}[reason == m.held])
+	}
+	here := gauges("mount_host_here", "1 if this server is the mount host, 0 if another one is. Missing if the last run did not find out.", "host")
+	for name, host := range m.hosts {
+		if host.Where != exports.Unresolved {
+			here.WithLabelValues(name).Set(map[bool]float64{true: 1}[host.Where == exports.Here])
+		}
 	}
 	if !m.planned {
 		return

@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"nfs-exportd/exports"
 	"nfs-exportd/render/install"
 )
 
@@ -59,7 +60,7 @@ func TestReadKept(t *testing.T) {
 		{"from the future", keptText("1893499201", "1"), kept{}, "in the future"},
 		{"twice", good + "nfs_exportd_grants_changed_total{a=\"b\"} 3\n", kept{}, "does not have grants_changed_total once"},
 		{"with labels only", strings.Replace(good, "_changed_total 3", "_changed_total{a=\"b\"} 3\nnfs_exportd_grants_changed_total{a=\"c\"} 3", 1), kept{}, "does not have grants_changed_total once"},
-		{"huge", good + strings.Repeat("#\n", metricsLimit/2), kept{}, "more than 64 KiB"},
+		{"huge", good + strings.Repeat("#\n", metricsLimit/2), kept{}, "more than 1024 KiB"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, doubt := readKept([]byte(test.text), metricsNoon)
@@ -82,6 +83,10 @@ func TestMetricsAreReadBack(t *testing.T) {
 	m := &metrics{requests: new(atomic.Int64), now: func() time.Time { return metricsNoon }, begin: metricsNoon, took: map[string]time.Duration{}, added: 8, removed: 7, changed: 6}
 	m.requests.Store(5)
 	m.read, m.grants, m.planned = true, 4, true
+	m.hosts = exports.Hosts{}
+	for n := range 5000 {
+		m.hosts[fmt.Sprintf("nfs-%d.%s.example.org", n, strings.Repeat("long", 15))] = exports.Host{Where: exports.Where(n % 3)}
+	}
 	text, err := m.text(ExitOK, kept{1, 10, 20, 30, 40})
 	if err != nil {
 		t.Fatal(err)
@@ -238,6 +243,7 @@ func TestAlerts(t *testing.T) {
 	rules := read("../dist/prometheus/alerts.yml")
 	m := &metrics{requests: new(atomic.Int64), now: time.Now, took: map[string]time.Duration{}}
 	m.read, m.grants, m.planned = true, 1, true
+	m.hosts = exports.Hosts{"nfs.example.org": {Where: exports.Here}}
 	text, err := m.text(ExitOK, kept{})
 	if err != nil {
 		t.Fatal(err)
@@ -257,6 +263,7 @@ func TestAlerts(t *testing.T) {
 	for _, alert := range alerts {
 		anchors = append(anchors, strings.ToLower(alert))
 	}
+	slices.Sort(anchors)
 	if diff := cmp.Diff(anchors, all(rules, `runbook: docs/runbook\.md#(\S+)$`)); diff != "" {
 		t.Errorf("alerts and their anchors (-alerts +anchors):\n%s", diff)
 	}

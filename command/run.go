@@ -83,6 +83,7 @@ func (j job) run(ctx context.Context, show func(result) error) (r result, err er
 	var d decision
 	d, r.decided = j.decide(asking, cloud, r)
 	r.plan, r.approval, r.evidence = d.plan, d.approval, d.evidence
+	r.hosts, r.local = r.evidence.Hosts, r.evidence.Local // as the second look-up confirmed them
 	cloud.close()
 	asked()
 	if j.purpose == toExplain || r.held != nil {

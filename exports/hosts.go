@@ -2,9 +2,11 @@ package exports
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // Hosts is what is known of mount hosts, by [Mount.Host].
@@ -21,24 +23,91 @@ type Host struct {
 type Where int
 
 const (
-	// Unresolved is no evidence: the resolver gave an error or no address.
+	// Unresolved is no evidence: the resolver gave an error, no address, or only
+	// addresses that say nothing about where a host is.
 	Unresolved Where = iota
 	// Here means that this server is the host.
 	Here
-	// Elsewhere means that the resolver gave addresses, none of them local.
+	// Elsewhere means that the resolver gave addresses of another server, and none of
+	// this one.
 	Elsewhere
 )
 
-// Locate tells where a host with these addresses is, seen from a server with
-// the given local addresses. No addresses, of either, are no evidence.
-func Locate(addrs, local []netip.Addr) Where {
-	if len(addrs) == 0 || len(local) == 0 {
-		return Unresolved
+// Locate tells where a host with these addresses is, seen from a server with the given
+// local addresses.
+//
+// Addresses that no other machine can reach a host by say nothing, in whichever form:
+// loopback (127.0.1.1 for the own name is a line of Debian's installer), unspecified,
+// link-local, multicast, broadcast. Beside others they are ignored. A server without
+// any other address of its own is not up yet: no host is elsewhere then.
+func Locate(addrs, local []netip.Addr) Host {
+	telling := tellingAddrs(addrs)
+	h := Host{Why: fmt.Sprintf("resolves to %v", addrs)}
+	switch {
+	case len(addrs) == 0:
+		h.Why = "the resolver has no address for it"
+	case len(telling) == 0:
+		h.Why += ", which says nothing about where it is"
+	case len(tellingAddrs(local)) == 0:
+		h.Why += ", but this server has no address yet besides loopback and link-local ones"
+	case slices.ContainsFunc(telling, func(addr netip.Addr) bool { return isLocal(addr, local) }):
+		h.Where = Here
+	default:
+		h.Where = Elsewhere
 	}
-	if slices.ContainsFunc(addrs, func(addr netip.Addr) bool { return isLocal(addr, local) }) {
-		return Here
+	return h
+}
+
+// tellingAddrs gives the addresses by which one server can be told from another.
+func tellingAddrs(addrs []netip.Addr) []netip.Addr {
+	return slices.DeleteFunc(slices.Clone(addrs), func(addr netip.Addr) bool { return impossible(plainAddr(addr)) != "" })
+}
+
+// Again gives what two look-ups of the same hosts say together. A host is here or
+// elsewhere only if both say so. If the second one says nothing, the host is
+// unresolved; a host that was unresolved stays so. The error is a *DisagreeError.
+func (first Hosts) Again(second Hosts) (Hosts, error) {
+	both := make(Hosts, len(first))
+	disagree := &DisagreeError{}
+	for _, name := range slices.Sorted(maps.Keys(first)) {
+		before, after := first[name], second[name]
+		both[name] = before
+		switch {
+		case before.Where == Unresolved || after.Where == before.Where:
+		case after.Where == Unresolved:
+			both[name] = Host{Why: fmt.Sprintf("it %s at first, but a second look-up did not confirm that: %s", before.Why, cmp.Or(after.Why, "no answer"))}
+		default:
+			disagree.Hosts = append(disagree.Hosts, Disagreement{name, before, after})
+		}
 	}
-	return Elsewhere
+	if len(disagree.Hosts) > 0 {
+		return nil, disagree
+	}
+	return both, nil
+}
+
+// DisagreeError is hosts of which one look-up says that they are this server, and
+// another that they are not.
+type DisagreeError struct {
+	Hosts []Disagreement // at least one, by name
+}
+
+// Disagreement is what two look-ups of one host gave.
+type Disagreement struct {
+	Name          string
+	First, Second Host
+}
+
+func (e *DisagreeError) Error() string {
+	var all []string
+	for _, d := range e.Hosts {
+		order := "another server at first, and this server later"
+		if d.First.Where == Here {
+			order = "this server at first, and another later"
+		}
+		all = append(all, fmt.Sprintf("mount host %s is %s: it %s, then it %s", d.Name, order, d.First.Why, d.Second.Why))
+	}
+	return fmt.Sprintf("two look-ups disagree: %s; run again when DNS or the fail-over has settled, or, if this server is the host, name it with --serve-as; nothing was changed", strings.Join(all, "; "))
 }
 
 // isLocal reports whether an address is one of local, in whichever form.

@@ -2,6 +2,8 @@ package exports_test
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -34,17 +36,99 @@ func TestLocate(t *testing.T) {
 		{"A is elsewhere, AAAA is here", addrs("192.0.2.2", "2001:db8::1"), local, exports.Here},
 		{"none of several is here", addrs("192.0.2.3", "2001:db8::2"), local, exports.Elsewhere},
 		{"the resolver gave an IPv4-mapped address", addrs("::ffff:192.0.2.1"), local, exports.Here},
-		{"the resolver gave a zone", addrs("fe80::1%eth0"), local, exports.Here},
+		{"the resolver gave a zone", addrs("2001:db8::1%eth0"), local, exports.Here},
 		{"an interface gave an IPv4-mapped address", addrs("192.0.2.1"), addrs("::ffff:192.0.2.1"), exports.Here},
-		{"an interface gave a zone", addrs("fe80::1"), addrs("fe80::1%eth0"), exports.Here},
+		{"an interface gave a zone", addrs("2001:db8::1"), addrs("2001:db8::1%eth0"), exports.Here},
 		{"nothing is known of this server", addrs("192.0.2.1"), nil, exports.Unresolved},
+		{"a private address of another", addrs("10.0.0.2"), local, exports.Elsewhere},
+		{"a unique local address of another", addrs("fd00::2"), local, exports.Elsewhere},
+
+		// Answers that say nothing, also where an interface has the address.
+		{"loopback, which an interface has", addrs("127.0.0.1"), local, exports.Unresolved},
+		{"the own name in /etc/hosts of Debian", addrs("127.0.1.1"), local, exports.Unresolved},
+		{"loopback of IPv6", addrs("::1"), local, exports.Unresolved},
+		{"mapped loopback", addrs("::ffff:127.0.1.1"), local, exports.Unresolved},
+		{"unspecified", addrs("0.0.0.0"), local, exports.Unresolved},
+		{"unspecified of IPv6", addrs("::"), local, exports.Unresolved},
+		{"mapped unspecified", addrs("::ffff:0.0.0.0"), local, exports.Unresolved},
+		{"link-local", addrs("169.254.1.1"), local, exports.Unresolved},
+		{"link-local of IPv6, which an interface has", addrs("fe80::1%eth0"), local, exports.Unresolved},
+		{"mapped link-local", addrs("::ffff:169.254.1.1"), local, exports.Unresolved},
+		{"multicast", addrs("224.0.0.1"), local, exports.Unresolved},
+		{"multicast of IPv6", addrs("ff02::1%eth0"), local, exports.Unresolved},
+		{"mapped multicast", addrs("::ffff:224.0.0.1"), local, exports.Unresolved},
+		{"broadcast", addrs("255.255.255.255"), local, exports.Unresolved},
+		{"mapped broadcast", addrs("::ffff:255.255.255.255"), local, exports.Unresolved},
+		{"several that say nothing", addrs("127.0.1.1", "::1", "fe80::2"), local, exports.Unresolved},
+
+		// They are ignored beside others.
+		{"loopback and here", addrs("127.0.1.1", "192.0.2.1"), local, exports.Here},
+		{"loopback and elsewhere", addrs("127.0.1.1", "2001:db8::2"), local, exports.Elsewhere},
+		{"link-local and elsewhere", addrs("192.0.2.2", "fe80::1"), local, exports.Elsewhere},
+
+		// A server whose interfaces are not up yet.
+		{"only loopback is up", addrs("192.0.2.2"), addrs("127.0.0.1", "::1"), exports.Unresolved},
+		{"only loopback and link-local are up", addrs("192.0.2.2"), addrs("127.0.0.1", "::1", "fe80::1%eth0", "169.254.7.7"), exports.Unresolved},
+		{"a mapped loopback address is no other", addrs("192.0.2.2"), addrs("::ffff:127.0.0.1"), exports.Unresolved},
+		{"one address is up", addrs("192.0.2.2"), addrs("127.0.0.1", "2001:db8::1"), exports.Elsewhere},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := exports.Locate(tt.addrs, tt.local); got != tt.want {
-				t.Errorf("Locate(%v, %v) = %d, want %d", tt.addrs, tt.local, got, tt.want)
+			before := slices.Clone(tt.addrs)
+			if got := exports.Locate(tt.addrs, tt.local); got.Where != tt.want || got.Why == "" {
+				t.Errorf("Locate(%v, %v) = %+v, want %d", tt.addrs, tt.local, got, tt.want)
+			}
+			if !slices.Equal(before, tt.addrs) {
+				t.Errorf("Locate changed the addresses %v to %v", before, tt.addrs)
 			}
 		})
+	}
+}
+
+// TestHostsAgain: each pair of answers of two look-ups.
+func TestHostsAgain(t *testing.T) {
+	const here, elsewhere, unresolved = exports.Here, exports.Elsewhere, exports.Unresolved
+	for _, tt := range []struct {
+		first, second, want exports.Where
+		disagree            bool
+	}{
+		{here, here, here, false},
+		{here, elsewhere, unresolved, true},
+		{here, unresolved, unresolved, false},
+		{elsewhere, here, unresolved, true},
+		{elsewhere, elsewhere, elsewhere, false},
+		{elsewhere, unresolved, unresolved, false},
+		{unresolved, here, unresolved, false},
+		{unresolved, elsewhere, unresolved, false},
+		{unresolved, unresolved, unresolved, false},
+	} {
+		first := exports.Hosts{"h": {Where: tt.first, Why: "resolves to [a]"}, "other": {Where: here, Why: "resolves to [o]"}}
+		second := exports.Hosts{"h": {Where: tt.second, Why: "resolves to [b]"}, "other": {Where: here, Why: "resolves to [o p]"}}
+		got, err := first.Again(second)
+		if tt.disagree {
+			disagree, ok := err.(*exports.DisagreeError)
+			if !ok || got != nil || len(disagree.Hosts) != 1 || disagree.Hosts[0].Name != "h" {
+				t.Errorf("%d, then %d: %v, %v", tt.first, tt.second, got, err)
+				continue
+			}
+			for _, part := range []string{"mount host h is", "it resolves to [a], then it resolves to [b]", "--serve-as", "nothing was changed"} {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("%q does not have %q", err, part)
+				}
+			}
+			continue
+		}
+		if err != nil || got["h"].Where != tt.want || got["other"] != first["other"] {
+			t.Errorf("%d, then %d: %v, %v", tt.first, tt.second, got, err)
+		}
+		if tt.first != unresolved && tt.want == unresolved && !strings.Contains(got["h"].Why, "it resolves to [a] at first, but a second look-up did not confirm that: resolves to [b]") {
+			t.Errorf("%d, then %d: %q", tt.first, tt.second, got["h"].Why)
+		}
+	}
+	// A host that the second look-up lacks is not confirmed.
+	got, err := exports.Hosts{"h": {Where: elsewhere, Why: "resolves to [a]"}}.Again(nil)
+	if err != nil || got["h"].Where != unresolved || !strings.HasSuffix(got["h"].Why, ": no answer") {
+		t.Errorf("no second answer: %v, %v", got, err)
 	}
 }
 

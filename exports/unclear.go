@@ -54,5 +54,5 @@ func (e *UnclearError) next() string {
 	if e.Doubt() == ProjectHidden {
 		return "next: correct the keys of these projects, or give the user of this server a role on them; take one out of the configuration only if its grants may go"
 	}
-	return "next: correct the host in the configuration, repair the resolver, or name this server with --serve-as"
+	return "next: correct the host in the configuration, fix DNS or /etc/hosts, or, if this server is the host, name it with --serve-as"
 }

@@ -14,7 +14,7 @@ func (e Evidence) warnings() []string {
 	var warnings []string
 	for _, name := range e.Config.Hosts() {
 		if h := e.Hosts[name]; h.Where == Unresolved {
-			warnings = append(warnings, fmt.Sprintf("mount host %s is not known to be this server or another: %s", name, h.Why))
+			warnings = append(warnings, fmt.Sprintf("cannot tell whether mount host %s is this server: %s: fix DNS or /etc/hosts, or, if it is, name it with --serve-as", name, h.Why))
 		}
 	}
 	for _, p := range e.Config.Served(e.Hosts) {

@@ -86,8 +86,8 @@ func TestCompareWarnings(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := []string{
-			"mount host a.example is not known to be this server or another: SERVFAIL",
-			"mount host b.example is not known to be this server or another: no answer",
+			"cannot tell whether mount host a.example is this server: SERVFAIL: fix DNS or /etc/hosts, or, if it is, name it with --serve-as",
+			"cannot tell whether mount host b.example is this server: no answer: fix DNS or /etc/hosts, or, if it is, name it with --serve-as",
 		}
 		if diff := cmp.Diff(want, plan.Warnings); diff != "" {
 			t.Errorf("warnings (-want +got):\n%s", diff)

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -46,20 +47,14 @@ func runInTest() int {
 			}
 			return time.Now()
 		},
-		Lookup:      Lookup,
+		Lookup:      NewLookup(),
 		ResolveName: ResolveName,
-		Local: func() ([]netip.Addr, error) {
-			var addrs []netip.Addr
-			for text := range strings.FieldsSeq(os.Getenv("TEST_LOCAL")) {
-				addrs = append(addrs, netip.MustParseAddr(text))
-			}
-			return addrs, nil
-		},
-		Sleep:      func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
-		Flush:      os.Getenv("TEST_FLUSH"),
-		NFSConf:    os.Getenv("TEST_NFS_CONF"),
-		ExportLock: os.Getenv("TEST_EXPORT_LOCK"),
-		Self:       os.Args[0],
+		Local:       newLocal(),
+		Sleep:       func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+		Flush:       os.Getenv("TEST_FLUSH"),
+		NFSConf:     os.Getenv("TEST_NFS_CONF"),
+		ExportLock:  os.Getenv("TEST_EXPORT_LOCK"),
+		Self:        os.Args[0],
 	}
 	if patience, err := time.ParseDuration(os.Getenv("TEST_PATIENCE")); err == nil {
 		a.Patience = patience
@@ -74,23 +69,56 @@ func runInTest() int {
 	return a.Run(ctx, os.Args)
 }
 
-// Lookup answers from TEST_HOSTS, which has lines of a name and its
-// addresses; a semicolon ends a line too. An address "servfail4" or "servfail6" is a failure of that family.
-// A name without a line does not exist.
-func Lookup(_ context.Context, network, host string) ([]netip.Addr, error) {
-	host = strings.TrimSuffix(host, ".")
-	if asked := os.Getenv("TEST_ASKED"); asked != "" {
-		f, err := os.OpenFile(asked, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-		if err != nil {
-			return nil, err
+// newLocal gives the addresses of TEST_LOCAL, and from the second time on those of
+// TEST_LOCAL_LATER if that is set.
+func newLocal() func() ([]netip.Addr, error) {
+	variable := "TEST_LOCAL"
+	return func() ([]netip.Addr, error) {
+		var addrs []netip.Addr
+		for text := range strings.FieldsSeq(os.Getenv(variable)) {
+			addrs = append(addrs, netip.MustParseAddr(text))
 		}
-		defer func() { _ = f.Close() }() // the write tells
-		if _, err := fmt.Fprintln(f, network, host); err != nil {
-			return nil, err
+		if os.Getenv("TEST_LOCAL_LATER") != "" {
+			variable = "TEST_LOCAL_LATER"
 		}
+		return addrs, nil
 	}
+}
+
+// NewLookup gives a resolver for one run of the program. It answers from TEST_HOSTS,
+// which has lines of a name and its addresses; a semicolon ends a line too. An address
+// "servfail4" or "servfail6" is a failure of that family. A name without a line does not
+// exist. From the second time on that a name is asked for in a family, the answer is from
+// TEST_HOSTS_LATER if that is set.
+func NewLookup() command.Lookup {
+	var mu sync.Mutex
+	seen := map[[2]string]bool{}
+	return func(_ context.Context, network, host string) ([]netip.Addr, error) {
+		host = strings.TrimSuffix(host, ".")
+		mu.Lock()
+		defer mu.Unlock()
+		table := os.Getenv("TEST_HOSTS")
+		if later := os.Getenv("TEST_HOSTS_LATER"); later != "" && seen[[2]string{network, host}] {
+			table = later
+		}
+		seen[[2]string{network, host}] = true
+		if asked := os.Getenv("TEST_ASKED"); asked != "" {
+			f, err := os.OpenFile(asked, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+			if err != nil {
+				return nil, err
+			}
+			defer func() { _ = f.Close() }() // the write tells
+			if _, err := fmt.Fprintln(f, network, host); err != nil {
+				return nil, err
+			}
+		}
+		return lookup(table, network, host)
+	}
+}
+
+func lookup(table, network, host string) ([]netip.Addr, error) {
 	missing := &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
-	for line := range strings.Lines(strings.ReplaceAll(os.Getenv("TEST_HOSTS"), ";", "\n")) {
+	for line := range strings.Lines(strings.ReplaceAll(table, ";", "\n")) {
 		words := strings.Fields(line)
 		if len(words) == 0 || words[0] != host {
 			continue

@@ -108,7 +108,7 @@ func App(env []string, stdout, stderr io.Writer) command.App {
 			}
 			return ""
 		},
-		Lookup:      Lookup,
+		Lookup:      NewLookup(),
 		ResolveName: ResolveName,
 		Local:       func() ([]netip.Addr, error) { return nil, nil },
 		Sleep:       func(ctx context.Context, _ time.Duration) error { return ctx.Err() },

@@ -49,13 +49,13 @@ var resolutions = map[string]struct {
 	where     simWhere
 }{
 	"here":          {"192.0.2.10", simHere},
-	"here-v6":       {"192.0.2.99 2001:db8::10", simHere},
+	"here-v6":       {"127.0.1.1 192.0.2.99 2001:db8::10", simHere},
 	"here-half":     {"192.0.2.10 servfail6", simHere},
 	"elsewhere":     {"192.0.2.11 2001:db8::11", simElsewhere},
 	"half":          {"192.0.2.11 servfail6", simUnknown},
-	"servfail":      {"servfail4 servfail6", simUnknown},
+	"own-name":      {"127.0.1.1 fe80::9", simUnknown}, // it says nothing about where the host is
 	"no-such-host":  {"", simUnknown},
-	"elsewhere-one": {"192.0.2.11", simElsewhere},
+	"elsewhere-one": {"127.0.1.1 192.0.2.11", simElsewhere},
 }
 
 type simWhere int
