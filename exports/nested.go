@@ -111,13 +111,15 @@ func (c *Config) locations(hosts Hosts) []Location {
 	return all
 }
 
-// parents walks the directories above a path, the nearest first.
+// parents walks the directories above a path, the nearest first. A path of another exports
+// file can be relative.
 func parents(of string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
-		for of != "/" {
-			if of = path.Dir(of); !yield(of) {
+		for above := path.Dir(of); above != of; above = path.Dir(of) {
+			if !yield(above) {
 				return
 			}
+			of = above
 		}
 	}
 }

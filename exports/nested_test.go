@@ -204,3 +204,12 @@ func nestOutcome(t *testing.T, at, there, so string) string {
 	}
 	return strings.NewReplacer("removed:", "", "frozen:", "frozen: ").Replace(fate)
 }
+
+// TestAboveRelative has paths as other exports files can have them.
+func TestAboveRelative(t *testing.T) {
+	for _, path := range []string{"EXPORT", "a/b", "", ".", "/"} {
+		if above, ok := exports.Above(path, map[string]string{"/srv": "why"}); ok {
+			t.Errorf("%q is below %q", path, above)
+		}
+	}
+}
