@@ -45,6 +45,8 @@ type diskRow struct {
 	forGood bool
 	// patience is for one run of exportfs.
 	patience time.Duration
+	// app changes what comes from outside.
+	app func(*command.App, *world)
 	// args are further arguments of apply, with $d for the directory of the world.
 	args []string
 	// under is a command that runs the program as a process of its own.
@@ -80,13 +82,14 @@ honest() {
 
 func diskRows() []diskRow {
 	const (
-		free    = "Make room there; nothing else is needed."
-		away    = "See what it is and who put it there, and move it away."
-		again   = "See who else writes to it; the next run goes by what is there then."
-		mend    = "Mend exportfs, and run again."
-		rights  = "Run as root."
-		exports = "exports.d/nfs-exportd.exports"
-		lock    = "exports.d/.nfs-exportd.exports.lock"
+		free                = "Make room there; nothing else is needed."
+		away                = "See what it is and who put it there, and move it away."
+		again               = "See who else writes to it; the next run goes by what is there then."
+		mend                = "Mend exportfs, and run again."
+		rights              = "Run as root."
+		exports             = "exports.d/nfs-exportd.exports"
+		lock                = "exports.d/.nfs-exportd.exports.lock"
+		exportLock, nfsConf = "export-lock", "nfs.conf"
 	)
 	return []diskRow{
 		// The directory of the exports file.
@@ -481,6 +484,36 @@ func diskRows() []diskRow {
 			make:       func(t *testing.T, w *world) { w.program(t, "exportfs", "\x7fELF") },
 		},
 		{
+			failureRow: failureRow{"another process holds the lock of exportfs", command.ExitTemporary, "holds exportfs's lock ", "See what the process is, and end it if it hangs. Give the lock file mode 0600, so that only root can hold it."},
+			make: func(t *testing.T, w *world) {
+				file, err := os.Create(w.Path(exportLock))
+				if err == nil {
+					err = unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = file.Close() })
+			},
+			app: func(a *command.App, w *world) {
+				a.ExportLock, a.LockPatience = w.Path(exportLock), 100*time.Millisecond
+			},
+		},
+		{
+			failureRow: failureRow{"nfs.conf sets rootdir", command.ExitConfiguration, "rootdir=/srv in [exports]: nfs-exportd does not support it", "Take rootdir out of nfs.conf, and write whole paths."},
+			plan:       true,
+			make:       func(t *testing.T, w *world) { w.text(t, nfsConf, "[exports]\nrootdir=/srv\n") },
+			app:        func(a *command.App, w *world) { a.NFSConf = w.Path(nfsConf) },
+		},
+		{
+			failureRow: failureRow{"nfs.conf names a directory for the active table that is not there", command.ExitConfiguration, "no such file or directory: create the directory", "Make the directory, or correct state-directory-path."},
+			plan:       true,
+			make: func(t *testing.T, w *world) {
+				w.text(t, nfsConf, "[mountd]\nstate-directory-path="+w.Path("nowhere")+"\n")
+			},
+			app: func(a *command.App, w *world) { a.NFSConf = w.Path(nfsConf) },
+		},
+		{
 			failureRow: failureRow{"exportfs hangs, and a child of it has its output open", command.ExitExportfs, "did not come to an end in time and was killed: see whether another exportfs hangs", "See with ps what hangs; a host name that does not resolve in another exports file is a usual cause."},
 			exportfs:   "trap '' TERM INT HUP; sleep 1000 & sleep 1000",
 			forGood:    true,
@@ -807,6 +840,9 @@ func (d *disk) start(t *testing.T, row diskRow, command string) commandtest.Ran 
 	var stdout, stderr bytes.Buffer
 	a := commandtest.App(d.Env, &stdout, &stderr)
 	a.Patience = row.patience
+	if row.app != nil {
+		row.app(&a, d.world)
+	}
 	ended := make(chan int, 1)
 	go func() { ended <- a.Run(ctx, args) }()
 	select {
@@ -1006,6 +1042,14 @@ func (w *world) mkdir(t *testing.T, name string) {
 	t.Helper()
 	w.remove(t, name)
 	if err := os.Mkdir(w.Path(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// text writes a file of the world.
+func (w *world) text(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(w.Path(name), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
