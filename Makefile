@@ -10,7 +10,7 @@ GREMLINS = github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0
 FUZZTIME ?= 60s
 RUNS ?= 100000
 
-.PHONY: build demo test quick test-bare failure-states test-real lint fuzz mutation clean
+.PHONY: build demo test quick test-bare failure-states test-real test-vm lint fuzz mutation clean
 
 # With -buildvcs=auto --version tells the commit of a clone whatever GOFLAGS say,
 # and what is no clone can be built as well.
@@ -54,6 +54,13 @@ failure-states:
 test-real: build
 	sh testdata/real/install.sh
 	$(GO) test -tags real -count=1 -timeout 20m -run Real ./command/realtest ./render/...
+
+# A machine in qemu with Debian's kernel: the kernel's NFS server, and clients of it that
+# lose their grants. Downloads both with apt, about 45 MB, into a cache outside of the
+# repository. Takes minutes.
+test-vm: build
+	CGO_ENABLED=0 $(GO) build -o bin/testcloud ./keystone/keystonetest/testcloud
+	sh testdata/vm/run bin/nfs-exportd bin/testcloud
 
 lint:
 	test -z "$$(gofmt -l . | tee /dev/stderr)"

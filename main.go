@@ -38,6 +38,7 @@ func main() {
 		Flush:       exportfs.KernelFlush,
 		NFSConf:     exportfs.NFSConf,
 		ExportLock:  exportfs.LockFile,
+		Proc:        "/proc",
 		Self:        os.Args[0],
 	}
 	os.Exit(app.Run(ctx, os.Args))

@@ -35,6 +35,7 @@ type App struct {
 	Flush          string                                     // render.KernelFlush, or what stands for it
 	NFSConf        string                                     // exportfs.NFSConf; "": none
 	ExportLock     string                                     // exportfs.LockFile; "": none
+	Proc           string                                     // /proc, or what stands for it; "" has no NFS server
 	// Self is os.Args[0], under which another process of this program looks at the
 	// exported directories; with "" this one does.
 	Self string

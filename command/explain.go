@@ -15,6 +15,7 @@ import (
 	"nfs-exportd/exports"
 	"nfs-exportd/printable"
 	"nfs-exportd/render"
+	"nfs-exportd/render/nfsd"
 )
 
 func explainCommand(action cli.ActionFunc) *cli.Command {
@@ -35,6 +36,7 @@ type explanation struct {
 	// table is the active table; nil with tableErr.
 	table    render.Table
 	tableErr error
+	live     *nfsd.Clients
 }
 
 // explain prints all that is known of one address.
@@ -52,6 +54,7 @@ func explain(ctx context.Context, c *cli.Context, j job) error {
 	}
 	x := explanation{addr: addr.Unmap(), result: r}
 	x.table, x.tableErr = j.table()
+	x.live = j.readClients(ctx)
 	if failed := printed(x.print, j.Stdout); failed != nil {
 		return failed
 	}
@@ -69,6 +72,7 @@ func (x *explanation) print(w io.Writer) error {
 	places := x.places()
 	x.printExported(&b, places)
 	x.printUntold(&b, places)
+	printLive(&b, x.live, x.addr)
 	_, err := io.WriteString(w, b.String())
 	return err
 }

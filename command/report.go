@@ -60,7 +60,7 @@ func (r result) printChanges(b *strings.Builder) {
 		fmt.Fprintf(b, "remove %s from the active table: no exports file has it in a line that nfs-exportd can read\n", entry)
 	}
 	for _, removal := range p.Removed {
-		fmt.Fprintf(b, "remove %s %s of %q: %s\n", removal.Path, removal.Client, removal.Owner, removal.Reason)
+		fmt.Fprintf(b, "remove %s %s of %q: %s; %s\n", removal.Path, removal.Client, removal.Owner, removal.Reason, r.clients.Mounted(removal.Place()))
 	}
 	for _, f := range p.Frozen {
 		fmt.Fprintf(b, "frozen %s %s of %q: %s; with approval: %s\n", f.Path, f.Client, f.Project, f.Reason, onApproval(f))
@@ -124,11 +124,18 @@ type (
 		Reason   string `json:"reason"`
 	}
 	grantsJSON struct {
-		Current int          `json:"current"`
-		Desired int          `json:"desired"`
-		Added   []grantJSON  `json:"added"`
-		Removed []grantJSON  `json:"removed"`
-		Changed []changeJSON `json:"changed"`
+		Current int           `json:"current"`
+		Desired int           `json:"desired"`
+		Added   []grantJSON   `json:"added"`
+		Removed []removedJSON `json:"removed"`
+		Changed []changeJSON  `json:"changed"`
+	}
+	removedJSON struct {
+		Path    string `json:"path"`
+		Client  string `json:"client"`
+		Project string `json:"project"`
+		Reason  string `json:"reason"`
+		Mounted *bool  `json:"mounted"`
 	}
 	changeJSON struct {
 		Path       string `json:"path"`
@@ -143,7 +150,6 @@ type (
 		Client   string `json:"client"`
 		Project  string `json:"project"`
 		Instance string `json:"instance,omitempty"`
-		Reason   string `json:"reason,omitempty"`
 	}
 )
 
@@ -196,7 +202,7 @@ func (r result) grantsJSON() grantsJSON {
 		Current: r.files.today.Len(),
 		Desired: r.plan.Desired.Len(),
 		Added:   []grantJSON{},
-		Removed: []grantJSON{},
+		Removed: []removedJSON{},
 		Changed: []changeJSON{},
 	}
 	for _, g := range r.plan.Added {
@@ -205,8 +211,8 @@ func (r result) grantsJSON() grantsJSON {
 		})
 	}
 	for _, removal := range r.plan.Removed {
-		all.Removed = append(all.Removed, grantJSON{
-			Path: removal.Path, Client: removal.Client.String(), Project: removal.Owner.String(), Reason: string(removal.Reason),
+		all.Removed = append(all.Removed, removedJSON{
+			removal.Path, removal.Client.String(), removal.Owner.String(), string(removal.Reason), r.clients.Mounted(removal.Place()).Bool(),
 		})
 	}
 	for _, c := range r.plan.Changed {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"nfs-exportd/exports"
+	"nfs-exportd/render/nfsd"
 )
 
 // job is a command as somebody called it.
@@ -46,6 +47,7 @@ type result struct {
 	rendered  bool // there is a candidate
 	tested    tested
 	busy      *busy
+	clients   *nfsd.Clients // nil: no grant is removed
 	installed bool
 	leftOut   bool // grants whose path became a symbolic link during the run
 }
@@ -95,6 +97,7 @@ func (j job) run(ctx context.Context, show func(result) error) (r result, err er
 	r.busy = j.awaitExportfs(ctx)
 	r.plan, r.candidate, r.tested = j.testRun(ctx, r, reads)
 	if j.steps.err == nil && show != nil {
+		r.clients = j.clientsOf(ctx, r.plan.Removed)
 		if err := show(r); err != nil {
 			return r, err
 		}

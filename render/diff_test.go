@@ -17,7 +17,7 @@ import (
 )
 
 // trailer is what a plan may print behind the diff.
-const trailer = `remove /srv/a 10.0.0.1 of "tools": instance-gone
+const trailer = `remove /srv/a 10.0.0.1 of "tools": instance-gone; mounted now
 - /srv/b 10.0.0.1
 + /srv/c 10.0.0.1
 

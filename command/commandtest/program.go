@@ -54,6 +54,7 @@ func runInTest() int {
 		Flush:       os.Getenv("TEST_FLUSH"),
 		NFSConf:     os.Getenv("TEST_NFS_CONF"),
 		ExportLock:  os.Getenv("TEST_EXPORT_LOCK"),
+		Proc:        os.Getenv("TEST_PROC"),
 		Self:        os.Args[0],
 	}
 	if patience, err := time.ParseDuration(os.Getenv("TEST_PATIENCE")); err == nil {

@@ -118,7 +118,7 @@ NFS_EXPORTD_METRICS_FILE="/var/lib/nfs/nfs-exportd.prom"
 			t.Error("under noop:", diff)
 		}
 		p.apply(t, 2).says(t,
-			`remove /srv/home 10\.0\.0\.3 of "tools": instance-gone`,
+			`remove /srv/home 10\.0\.0\.3 of "tools": instance-gone; unknown if mounted`,
 			`Exec\[nfs-exportd apply\]/returns: executed successfully`)
 		if diff := grants("10.0.0.2", "10.0.0.4", "10.0.0.5"); diff != "" {
 			t.Error(diff)

@@ -11,6 +11,16 @@ type said struct {
 
 type saidFrozen struct{ reason, then string }
 
+// reasonIn gives the reason of a line that removes a grant. Behind it stands whether the
+// client is mounted, which nobody knows here.
+func reasonIn(line string) string {
+	reason, ok := strings.CutSuffix(line[strings.LastIndex(line, ": ")+2:], "; unknown if mounted")
+	if !ok {
+		return "not said to be unknown if mounted: " + line
+	}
+	return reason
+}
+
 // parseSaid reads the text form of a plan.
 func parseSaid(stdout string) said {
 	s := said{removed: map[simPlace]string{}, frozen: map[simPlace]saidFrozen{}}
@@ -22,7 +32,7 @@ func parseSaid(stdout string) said {
 			s.plan = words[1]
 		case len(words) < 5 || words[3] != "of":
 		case words[0] == "remove":
-			s.removed[simPlace{words[1], words[2]}] = line[strings.LastIndex(line, ": ")+2:]
+			s.removed[simPlace{words[1], words[2]}] = reasonIn(line)
 		case words[0] == "frozen":
 			head, then, _ := strings.Cut(line, "; with approval: ")
 			if strings.HasPrefix(then, "changed from ") {
