@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,10 +22,12 @@ const lookLimit = 30 * time.Second
 // today's file, and of the files of others.
 type directories struct {
 	found map[string]exportfs.Directory
-	// writable says of paths that clients may write to who says so. What is below them can
+	// writable says of paths that clients may write to who says so, for people. What is below them can
 	// be a symbolic link at any time.
 	writable map[string]string
 	foreign  map[string]bool // those that other files alone make writable
+	// others are the paths of other exports files, as these have them, with one such file.
+	others map[string]string
 }
 
 func (j job) looker() exportfs.Looker {
@@ -34,21 +37,23 @@ func (j job) looker() exportfs.Looker {
 // lookAtDirectories looks at all paths. The error is an *exportfs.HangError, an
 // *exportfs.Error, or that of ctx.
 func (j job) lookAtDirectories(ctx context.Context, s situation, f *files) (d directories, err error) {
-	d = directories{found: map[string]exportfs.Directory{}, writable: map[string]string{}, foreign: map[string]bool{}}
+	d = directories{found: map[string]exportfs.Directory{}, writable: map[string]string{}, foreign: map[string]bool{}, others: map[string]string{}}
 	paths := slices.Concat(configuredPaths(s), pathsOf(f.today))
 	for _, path := range s.config.WritablePaths(s.hosts) {
 		d.writable[path] = "the configuration"
 	}
 	for _, g := range f.today.Grants() {
 		if _, known := d.writable[g.Path]; !known && exports.Writable(g.Options) {
-			d.writable[g.Path] = f.path
+			d.writable[g.Path] = printable.Word(f.path)
 		}
 	}
 	for _, other := range f.foreign {
 		for _, g := range other.Grants {
-			paths = append(paths, g.Place.Path)
+			written := cmp.Or(g.Written, g.Place.Path)
+			paths = append(paths, written)
+			d.others[written] = other.File
 			if _, known := d.writable[g.Place.Path]; !known && exports.Writable(g.Options) {
-				d.writable[g.Place.Path], d.foreign[g.Place.Path] = other.File, true
+				d.writable[g.Place.Path], d.foreign[g.Place.Path] = printable.Word(other.File), true
 			}
 		}
 	}
@@ -63,7 +68,7 @@ func (j job) lookAtDirectories(ctx context.Context, s situation, f *files) (d di
 // nothing.
 func (d directories) risk(path string) string {
 	if above, ok := exports.Above(path, d.writable); ok {
-		return fmt.Sprintf("it is below %s, which %s lets clients write to", printable.Word(above), printable.Word(d.writable[above]))
+		return fmt.Sprintf("it is below %s, which %s lets clients write to", printable.Word(above), d.writable[above])
 	}
 	if open := d.found[path].Open; open != "" {
 		return fmt.Sprintf("others than root can write to %s", printable.Word(open))
@@ -77,7 +82,7 @@ func (d directories) links() map[string]string {
 	links := map[string]string{}
 	for path, found := range d.found {
 		if risk := d.risk(path); found.Link != "" && risk != "" {
-			links[path] = fmt.Sprintf("%s is a symbolic link, and %s: its grants are left out, as exportfs would export what the link leads to", printable.Word(found.Link), risk)
+			links[path] = fmt.Sprintf("%s is %s, and %s: its grants are left out, as exportfs would export what is there", printable.Word(found.Link), found.Kind(), risk)
 		}
 	}
 	return links
@@ -119,6 +124,18 @@ func (d directories) atRisk(paths []string) (odd []string) {
 		if n++; n <= maxAtRisk {
 			odd = append(odd, fmt.Sprintf("exported path %s: %s, and so put a symbolic link in its place, which exportfs follows when the server starts: "+
 				"let root alone write to the directories above it, or give it a file system of its own and the option mountpoint", printable.Word(path), risk))
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(d.others)) {
+		risk, link := d.risk(path), ""
+		if risk == "" || slices.Contains(paths, path) {
+			continue
+		}
+		if found := d.found[path]; found.Link != "" {
+			link = fmt.Sprintf("%s is %s by now, and exportfs exports what is there; ", printable.Word(found.Link), found.Kind())
+		}
+		if n++; n <= maxAtRisk {
+			odd = append(odd, fmt.Sprintf("%s exports %s: %s%s: take the line out, or let root alone write to the directories above", printable.Word(d.others[path]), printable.Word(path), link, risk))
 		}
 	}
 	if n > maxAtRisk {

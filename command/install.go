@@ -74,7 +74,7 @@ func (j job) linksNow(ctx context.Context, paths []string) (map[string]string, e
 	links := map[string]string{}
 	for _, d := range found {
 		if d.Link != "" {
-			links[d.Path] = printable.Word(d.Link) + " became a symbolic link during the run"
+			links[d.Path] = fmt.Sprintf("%s is %s by now", printable.Word(d.Link), d.Kind())
 		}
 	}
 	return links, err

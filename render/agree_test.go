@@ -199,9 +199,12 @@ func TestMatches(t *testing.T) {
 		{"the world", Table{at("/srv/a *"): sys}, Disagrees},
 		{"a number of fsidd", Table{at("/srv/a 10.0.0.9"): "ro,fsid=1,reexport=auto-fsidnum"}, Agrees},
 		{"a reexport is missing", Table{at("/srv/a 10.0.0.9"): ""}, Disagrees},
-		// Where a name cannot be resolved, all names are left out, and nothing else.
+		// A name that cannot be resolved is left out, with the address that it may stand for.
 		{"resolved since", Table{at("/srv/p host.example.org"): "ro"}, Agrees},
-		{"another name in its place", Table{at("/srv/p db"): "", at("/srv/p host"): "ro"}, Agrees},
+		{"resolved since, on another path", Table{at("/srv/a HOST"): "ro"}, Agrees},
+		{"in the place of an address", Table{at("/srv/a 10.0.0.1"): "", at("/srv/a host"): sys}, Agrees},
+		{"in the place of another name", Table{at("/srv/p db"): "", at("/srv/p host"): "ro"}, Disagrees},
+		{"another name beside it", Table{at("/srv/p hosts.example.org"): "ro"}, Disagrees},
 		{"an address beside the name", Table{at("/srv/p 10.0.0.2"): "ro"}, Disagrees},
 		{"the world beside the name", Table{at("/srv/p *"): "ro"}, Disagrees},
 		{"a pattern beside the name", Table{at("/srv/p *.example.org"): "ro"}, Disagrees},

@@ -1,6 +1,10 @@
 package render
 
-import "nfs-exportd/exports"
+import (
+	"strings"
+
+	"nfs-exportd/exports"
+)
 
 // Proven is what the host's own exportfs made of a new exports file in a test
 // run.
@@ -26,28 +30,51 @@ func (p Proven) Split(paths map[string]bool) (on, others Proven) {
 // CompareProven compares the active table with a proven one: the same places
 // with options that mean the same, whatever the exports files have. They need not be
 // the same words, because exportfs writes some only if the kernel has them. Only the
-// entries of host names are left out, on a path for which a name could not be
-// resolved: exportfs may have resolved it since, to any name.
+// entries of names that could not be resolved are left out, as exportfs may have resolved
+// them since, and what such an entry may stand for: exportfs has one client for an address.
 func (t Table) CompareProven(proven Proven) []Difference {
-	unresolved := map[string]bool{}
-	for _, place := range proven.Unresolved {
-		unresolved[place.Path] = true
+	unresolved := unresolvedNames(proven.Unresolved)
+	stands := map[string]bool{} // paths with an entry for such a name
+	for place := range t {
+		stands[place.Path] = stands[place.Path] || unresolved(place.Client)
 	}
-	counts := func(place exports.Place) bool { return !unresolved[place.Path] || !IsName(place.Client) }
 	reexported := map[exports.Place]bool{}
 	for _, place := range proven.Reexported {
 		reexported[tablePlace(place)] = true
 	}
 	c := comparison{table: t, proven: true}
 	for place, options := range proven.Table {
-		if _, there := t[place]; counts(place) && !(there && reexported[place]) {
-			c.expect(place, options)
+		_, there := t[place]
+		if unresolved(place.Client) || there && reexported[place] || !there && stands[place.Path] && place.Client.Addr.IsValid() {
+			continue
 		}
+		c.expect(place, options)
 	}
 	for place := range t {
-		if _, ok := proven.Table[place]; !ok && counts(place) {
+		if _, ok := proven.Table[place]; !ok && !unresolved(place.Client) {
 			c.surplus(place)
 		}
 	}
 	return c.sorted()
+}
+
+// unresolvedNames returns a function that reports whether a client of the active table is
+// one of these names, as it is written or with the domain that the resolver adds.
+func unresolvedNames(places []exports.Place) func(exports.Client) bool {
+	names := map[string]bool{}
+	for _, place := range places {
+		names[strings.ToLower(place.Client.Literal)] = true
+	}
+	return func(c exports.Client) bool {
+		if len(names) == 0 || !IsName(c) {
+			return false
+		}
+		name := strings.ToLower(c.Literal)
+		for i := range name {
+			if name[i] == '.' && names[name[:i]] {
+				return true
+			}
+		}
+		return names[name]
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 
@@ -80,7 +81,7 @@ func tableOf(set exports.Set) Table {
 func (t Table) Split(paths map[string]bool) (on, others Table) {
 	on, others = make(Table, len(t)), Table{}
 	for place, options := range t {
-		if paths[place.Path] {
+		if paths[path.Clean(place.Path)] { // exportfs keeps the spelling of a directory that is not there
 			on[place] = options
 		} else {
 			others[place] = options

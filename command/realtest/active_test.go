@@ -184,7 +184,7 @@ func testActiveDeleted(t *testing.T) {
 				h.mustHave(t, "/srv/tools 10.0.0.1", true)
 				return
 			}
-			if !strings.Contains(said, "1 grant of the active table would be removed (/srv/tools for 10.0.0.1)") {
+			if !strings.Contains(said, "no exports file has 1 grant of the active table (/srv/tools for 10.0.0.1)") {
 				t.Errorf("apply: %s", said)
 			}
 			if _, err := os.Stat(realExportsFile); err == nil || readReal(t, realEtab) != table {

@@ -133,6 +133,9 @@ func resolvePaths(grants []render.ForeignGrant) {
 			}
 			resolved[path] = real
 		}
+		if real != path {
+			grants[i].Written = path
+		}
 		grants[i].Place.Path = real
 	}
 }

@@ -37,10 +37,19 @@ type Directory struct {
 	Path    string
 	Problem string // "" if a directory is there
 	Fatal   bool   // see PathProblem
-	Link    string // the symbolic link that was found; "" if there is none
+	Link    string // the symbolic link that was found, or what else is no directory; "" if there is none
+	IsFile  bool   // Link is no symbolic link
 	// Open is a directory on the way in which others than root can put a link in the
 	// place of the next one; "" if there is none. A link ends the way.
 	Open string
+}
+
+// Kind says what Link is.
+func (d Directory) Kind() string {
+	if d.IsFile {
+		return "not a directory"
+	}
+	return "a symbolic link"
 }
 
 // lookAt looks at one path. It blocks as long as its file system does not answer.
@@ -60,16 +69,12 @@ func lookAt(path string) Directory {
 		case err != nil:
 			d.Problem = fmt.Sprintf("it cannot be looked at (%s): see that it is a directory; exportfs will look as root", disk.Bare(err))
 			return d
-		case info.Mode()&fs.ModeSymlink != 0:
-			d.Fatal, d.Link = true, at
-			d.Problem = fmt.Sprintf("%s is a symbolic link: name the directory that is meant in the configuration", printable.Word(at))
+		case !info.IsDir():
+			d.Fatal, d.Link, d.IsFile = true, at, info.Mode()&fs.ModeSymlink == 0
+			d.Problem = fmt.Sprintf("%s is %s: name the directory that is meant in the configuration", printable.Word(at), d.Kind())
 			if user, _ := ownerOf(info); d.Open == "" && above != "" && user != 0 && user != os.Geteuid() {
 				d.Open = above // that user could make it
 			}
-			return d
-		case !info.IsDir():
-			d.Fatal = true
-			d.Problem = fmt.Sprintf("%s is not a directory: name the directory that is meant in the configuration", printable.Word(at))
 			return d
 		}
 		above, open = at, othersMayReplace(at, info)

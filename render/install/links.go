@@ -67,18 +67,19 @@ func withoutEntries(table render.Table, left map[string]string) render.Table {
 }
 
 // swapped returns the paths of a set in whose place exportfs found something else: the
-// table lacks an entry for them, and has entries for paths that no exports file has.
+// table lacks an entry for them, and has entries that no exports file has.
 func (j Job) swapped(table render.Table, set exports.Set) map[string]string {
 	swapped := map[string]string{}
-	own := j.ownPaths()
+	foreign := map[string]bool{} // paths
 	for _, f := range j.Foreign {
 		for _, g := range f.Grants {
-			own[g.Place.Path] = true
+			foreign[g.Place.Path] = true
 		}
 	}
-	stray := false
+	stray := false // a link can lead to another path of ours, too
 	for p := range table {
-		stray = stray || !own[p.Path]
+		_, wanted := set.At(p)
+		stray = stray || !wanted && !foreign[p.Path]
 	}
 	for _, g := range set.Grants() {
 		if _, there := table[g.Place()]; stray && !there && j.AtRisk != nil && j.AtRisk(g.Path) {

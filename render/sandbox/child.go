@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -210,8 +209,8 @@ func lay(files exportsFiles) error {
 	if err := writeNew("/etc/exports", files.EtcExports); err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(files.Directory)) {
-		if err := writeNew(filepath.Join("/etc/exports.d", name), files.Directory[name]); err != nil {
+	for _, f := range files.Directory {
+		if err := writeNew(filepath.Join("/etc/exports.d", string(f.Name)), f.Text); err != nil {
 			return err
 		}
 	}

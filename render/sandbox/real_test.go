@@ -102,7 +102,7 @@ func TestRealIDs(t *testing.T) {
 	}
 	var files []exportsFiles
 	for _, text := range texts {
-		files = append(files, exportsFiles{EtcExports: text}, exportsFiles{Directory: map[string][]byte{"nfs.exports": text}})
+		files = append(files, exportsFiles{EtcExports: text}, exportsFiles{Directory: []exportsFile{{[]byte("nfs.exports"), text}}})
 	}
 	results, err := realSandbox().run(t.Context(), nil, files...)
 	if err != nil {

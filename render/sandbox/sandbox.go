@@ -109,8 +109,12 @@ func newError(step string, err error) *Error {
 // exportsFiles are all files that exportfs reads in one run.
 type exportsFiles struct {
 	EtcExports []byte
-	Directory  map[string][]byte // /etc/exports.d, by name
+	Directory  []exportsFile // of /etc/exports.d
 }
+
+// exportsFile is a file of /etc/exports.d. Its name can be any bytes, which text in JSON
+// cannot be.
+type exportsFile struct{ Name, Text []byte }
 
 // childRequest is what the child reads from its standard input, and the service
 // from its connection, as JSON.

@@ -58,7 +58,7 @@ echo x >/etc/.nfs/etab; echo y >/etc/.nfs/rmtab
 [ ! -d /var/lib/nfs ] || [ "$(cat /var/lib/nfs/rmtab)" = y ] || echo "the live state directory is not hidden"
 bash -c 'exec 3<>/dev/tcp/127.0.0.1/`+strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)+`' 2>/dev/null && echo "there is a network"
 `)
-	files := exportsFiles{EtcExports: []byte("# x\n"), Directory: map[string][]byte{"b.exports": nil, "a.exports": []byte("# y\n")}}
+	files := exportsFiles{EtcExports: []byte("# x\n"), Directory: []exportsFile{{[]byte("b.exports"), nil}, {[]byte("a.exports"), []byte("# y\n")}}}
 	results, err := s.run(t.Context(), nil, files, exportsFiles{})
 	needSandbox(t, err)
 	if err != nil {
@@ -220,7 +220,7 @@ func TestNoProc(t *testing.T) {
 func TestStep(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t, "")
-	_, err := s.run(t.Context(), nil, exportsFiles{Directory: map[string][]byte{"": nil}})
+	_, err := s.run(t.Context(), nil, exportsFiles{Directory: []exportsFile{{}}})
 	needSandbox(t, err)
 	var failure *Error
 	if !errors.As(err, &failure) || failure.Step != "lay out the exports files" || !strings.Contains(err.Error(), "open /etc/exports.d: file exists") {

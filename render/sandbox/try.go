@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"nfs-exportd/exports"
@@ -109,17 +109,16 @@ func (s Sandbox) Try(ctx context.Context, candidate []byte, want exports.Set, fo
 
 // layOut returns the foreign files alone, and with the candidate.
 func (s Sandbox) layOut(candidate []byte, foreign []render.Foreign) (others, all exportsFiles) {
-	others = exportsFiles{Directory: map[string][]byte{}}
 	for _, f := range foreign {
 		text := []byte(withoutFsidd.Replace(string(f.Text)))
 		if f.EtcExports {
 			others.EtcExports = text
 			continue
 		}
-		others.Directory[filepath.Base(f.File)] = text
+		others.Directory = append(others.Directory, exportsFile{[]byte(filepath.Base(f.File)), text})
 	}
-	all = exportsFiles{EtcExports: others.EtcExports, Directory: maps.Clone(others.Directory)}
-	all.Directory[filepath.Base(s.Own)] = candidate
+	all = others
+	all.Directory = append(slices.Clip(all.Directory), exportsFile{[]byte(filepath.Base(s.Own)), candidate})
 	return others, all
 }
 
