@@ -18,15 +18,20 @@ func (j *judgement) findCauses() (causes map[int]string, certain bool) {
 	switch {
 	case first.config.broken != "", len(first.config.public)+len(first.config.private) == 0:
 		return map[int]string{command.ExitConfiguration: "the configuration is broken"}, true
-	case first.held(j.now), first.standby():
+	case first.held(j.now):
+		return causes, false
+	case first.standby():
+		if hosts := j.disagree(); len(hosts) > 0 {
+			return map[int]string{command.ExitUnavailable: fmt.Sprintf("two look-ups of %q disagree", hosts)}, true
+		}
 		return causes, false
 	case j.locked:
 		return map[int]string{command.ExitTemporary: "another holds the lock"}, true
 	}
 	switch j.disk {
-	case "exports-directory", "exports-fifo", "exports-symlink":
+	case "exports-directory", "exports-fifo", "exports-symlink", "lock-directory":
 		return map[int]string{command.ExitCannotWrite: j.disk}, true
-	case "lock-directory", "no-directory":
+	case "no-directory":
 		if j.command == "apply" {
 			return map[int]string{command.ExitCannotWrite: j.disk}, true
 		}
@@ -37,6 +42,12 @@ func (j *judgement) findCauses() (causes map[int]string, certain bool) {
 	j.causesOfTrouble(causes)
 	if j.edited() {
 		causes[command.ExitTemporary] = "the exports file changed during the run"
+	}
+	if j.busy && !j.noReload && j.command == "apply" {
+		causes[command.ExitTemporary] = "another process holds the lock of exportfs"
+	}
+	if hosts := j.disagree(); len(hosts) > 0 {
+		causes[command.ExitUnavailable] = fmt.Sprintf("two look-ups of %q disagree", hosts)
 	}
 	if j.exportfs != "" && j.exportfs != "complains" && !j.noReload && j.command == "apply" {
 		causes[command.ExitExportfs] = "exportfs " + j.exportfs
@@ -150,15 +161,7 @@ func (j *judgement) unowned(s *sight) (may, must bool) {
 	if len(j.old.grants) > 0 {
 		return false, false
 	}
-	paths := map[string]bool{}
-	for _, p := range s.config.public {
-		paths[p.path] = true
-	}
-	for _, entry := range s.config.private {
-		for _, m := range entry.mounts {
-			paths[m.path] = paths[m.path] || s.where(m.host) != simElsewhere
-		}
-	}
+	paths := s.paths()
 	for line := range strings.Lines(j.before.etab.text) {
 		path, rest, whole := strings.Cut(line, "\t")
 		client, _, ok := strings.Cut(rest, "(")

@@ -293,6 +293,7 @@ func (s *sight) renamed(at simPlace, g simGrant, another string, states []ownSta
 		return rows.or(only(notInFile))
 	}
 	if s.hidden(g.owner.project) {
+		s.take(taking{project: s.meaning(another)}, false)
 		return only("error 77", notInFile, mistaken, "removed served-elsewhere", "error 69")
 	}
 	f := fates{}

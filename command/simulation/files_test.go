@@ -40,7 +40,7 @@ func (j *judgement) files() {
 		// else the table is that of the old file.
 		broken := strings.HasPrefix(j.exportfs, "truncates") && !strings.HasSuffix(j.exportfs, "once")
 		if (broken || j.byHand()) && strings.Contains(j.got.Stderr, "but the active table is not") ||
-			len(tableDifferences(j.after.etab.text, j.old)) == 0 {
+			len(tableDifferences(j.after.etab.text, j.old, j.strays())) == 0 {
 			return
 		}
 	}
@@ -51,12 +51,13 @@ func (j *judgement) files() {
 type simFiles struct {
 	exports, etab simFile
 	litter        []string // what exportfs would read besides
+	ran           int      // how often exportfs was run
 }
 
 type simFile struct{ kind, text string }
 
 func (l *life) look() simFiles {
-	files := simFiles{exports: lookAt(l.ours()), etab: lookAt(l.path("etab"))}
+	files := simFiles{exports: lookAt(l.ours()), etab: lookAt(l.path("etab")), ran: strings.Count(lookAt(l.path("exportfs.log")).text, "\n")}
 	entries, err := os.ReadDir(l.path("exports.d"))
 	if !errors.Is(err, fs.ErrNotExist) {
 		l.must(err)
@@ -102,6 +103,7 @@ type simGrant struct {
 type parsedExports struct {
 	grants map[simPlace]simGrant
 	odd    int // lines that are none of the program's
+	paths  map[string]bool
 }
 
 func (p parsedExports) places() []simPlace {
@@ -111,7 +113,7 @@ func (p parsedExports) places() []simPlace {
 }
 
 func parseExports(text string) parsedExports {
-	p := parsedExports{grants: map[simPlace]simGrant{}}
+	p := parsedExports{grants: map[simPlace]simGrant{}, paths: map[string]bool{}}
 	var owner simOwner
 	for line := range strings.Lines(text) {
 		words := strings.Fields(line)
@@ -124,6 +126,7 @@ func parseExports(text string) parsedExports {
 			owner = simOwner{}
 		case len(words) == 0 || words[0][0] == '#':
 		default:
+			p.paths[words[0]] = true
 			// Behind the grant of an instance stand its id and that of its port.
 			instance := ""
 			if len(words) > 3 && len(words) < 6 && words[2] == "#" {
@@ -146,8 +149,8 @@ func parseExports(text string) parsedExports {
 
 // tableDifferences compares an active table with an exports file, in lines of a
 // script. Of the file beside it the table may have the lines or not: nobody asked
-// the program to see to them.
-func tableDifferences(table string, p parsedExports) []string {
+// the program to see to them. Nor need it have lost the strays.
+func tableDifferences(table string, p parsedExports, strays []string) []string {
 	wanted, other := map[string]bool{}, map[string]bool{}
 	for at, g := range p.grants {
 		wanted[at.path+"\t"+at.client+"("+g.options] = true
@@ -160,6 +163,9 @@ func tableDifferences(table string, p parsedExports) []string {
 		differences = append(differences, fmt.Sprintf(format, strings.ReplaceAll(regexp.QuoteMeta(entry), "\t", "\\t")))
 	}
 	for line := range strings.Lines(table) {
+		if slices.Contains(strays, line) {
+			continue
+		}
 		entry, _, whole := strings.Cut(line, ",secure_locks")
 		if !whole || !wanted[entry] && !other[entry] {
 			differ("! grep '^%s' etab", strings.TrimSuffix(entry, "\n"))

@@ -29,6 +29,8 @@ func (l *life) judge(a *attempt) []violation {
 	j.output()
 	j.status()
 	j.files()
+	j.strayed()
+	j.undisturbed()
 	switch {
 	case !a.succeeded() || j.left() || a.json:
 	case j.edited():

@@ -50,6 +50,7 @@ type life struct {
 	wrongSecret bool
 	unreachable bool
 
+	owed    bool            // a run without exportfs wrote the file, and none has run exportfs since
 	wrote   map[string]bool // all texts that the program wrote
 	backups []string
 	refused *refusedPlan // that may be approved
@@ -77,6 +78,7 @@ func newLife(t *testing.T, seed uint64, stats *simStats) *life {
 	}
 	l.write("exports.d/other.exports", simOther)
 	l.write("etab", "")
+	l.write(exportLock, "")
 	if err := commandtest.MakeExportfs(l.dir); err != nil {
 		t.Fatal(err)
 	}

@@ -107,8 +107,12 @@ func (s *sight) refuseHalf() {
 		case len(s.claims[at.client]) > 1 && len(may) > 0:
 			aside++
 		case len(wants) > 0 && wants[0].project == g.owner.project:
-		case s.listsBare(g):
+		case s.listsBare(g) && s.places[at]["frozen address-unknown"]:
 			aside++
+			if len(s.places[at]) > 1 {
+				replaced++
+				withReplaced[g.owner.project] = true
+			}
 		case len(may) > 0:
 			replaced++
 			withReplaced[g.owner.project] = true

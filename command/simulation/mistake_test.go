@@ -11,11 +11,11 @@ func (s *sight) mistake(at simPlace, g simGrant) (sure, perhaps bool) {
 		mine[key] = true
 	}
 	for key := range s.config.private {
-		if mine[key] || !s.served(key) {
+		if mine[key] || !s.mayServe(key) {
 			continue
 		}
 		id := s.meaning(key)
-		shares := s.hosts([]string{key}, at.path)[simHere]
+		shares := s.shares(key, at.path)
 		alike := near(key, g.owner.name) || near(key, g.owner.project)
 		switch {
 		case s.visible(id) && shares && !s.hasGrants(key, id):
@@ -30,11 +30,28 @@ func (s *sight) mistake(at simPlace, g simGrant) (sure, perhaps bool) {
 	return sure, perhaps
 }
 
+// shares reports whether a key has a path here, or may have it: where nobody knows where a
+// host is, nothing looks less like a mistake.
+func (s *sight) shares(key, path string) bool {
+	where := s.hosts([]string{key}, path)
+	return where[simHere] || where[simUnknown]
+}
+
+// mayServe reports whether any mount of a key is this server's, or may be.
+func (s *sight) mayServe(key string) bool {
+	for _, m := range s.config.private[key].mounts {
+		if s.where(m.host) != simElsewhere {
+			return true
+		}
+	}
+	return false
+}
+
 // noteTakes notes which additions look like the same mistake as a line's removal.
 func (s *sight) noteTakes(at simPlace, g simGrant, sure bool) {
 	for key := range s.config.private {
 		id := s.meaning(key)
-		if id != g.owner.project && s.visible(id) && s.hosts([]string{key}, at.path)[simHere] && !s.hasGrants(key, id) {
+		if id != g.owner.project && s.visible(id) && s.shares(key, at.path) && !s.hasGrants(key, id) {
 			s.take(taking{project: id}, sure) // on all paths: what it gets on one would make it look settled
 		}
 	}

@@ -54,6 +54,18 @@ func (l *life) script(a *attempt, violations []violation) string {
 	line("env TEST_NOW=%s", l.now.Format("2006-01-02T15:04:05Z07:00"))
 	line("env TEST_LOCAL='%s'", simLocal)
 	line("env TEST_HOSTS='%s'", strings.ReplaceAll(a.moments[0].testHosts(), "\n", ";"))
+	if later := l.laterHosts(a); later != "" {
+		line("env TEST_HOSTS_LATER='%s'", strings.ReplaceAll(later, "\n", ";"))
+	}
+	if a.busy {
+		file(exportLock, "")
+		line("env TEST_EXPORT_LOCK=$WORK/%s", exportLock)
+		line("env TEST_LOCK_PATIENCE=1ns")
+		line("export-lock write %s", exportLock)
+	}
+	if l.owed {
+		line("exec sh -c 'echo mark >%s'", lockFile)
+	}
 	if l.exportfs != "" && l.exportfs != "missing" {
 		file("exportfs.mode", l.exportfs+"\n")
 	}

@@ -19,7 +19,7 @@ func (j *judgement) result() {
 			j.rightful(at, j.new.grants[at])
 		}
 	}
-	if differences := j.unexplained(tableDifferences(j.after.etab.text, j.new)); len(differences) > 0 && !j.noReload {
+	if differences := j.unexplained(tableDifferences(j.after.etab.text, j.new, j.strays())); len(differences) > 0 && !j.noReload {
 		j.wrongSuccess(differences, "the active table is not that of the exports file")
 	}
 }
@@ -30,7 +30,10 @@ func (j *judgement) rightful(at simPlace, g simGrant) {
 	old, today := j.old.grants[at]
 	for _, s := range j.sights {
 		for _, r := range s.rights[at] {
-			_, takes := s.takes[taking{project: r.project}]
+			sure, takes := s.takes[taking{project: r.project}]
+			if today && sure && j.approve == nil && g.owner.project == r.project && old.owner.project != r.project {
+				continue // it may not even if its own instance has left
+			}
 			if today && takes && g.owner == old.owner && g.instance == old.instance && slices.Contains(s.optionsOf(at, old), g.options) {
 				return // it does not pass to who takes it over by mistake
 			}

@@ -25,6 +25,8 @@ type attempt struct {
 	detailed bool
 	json     bool
 	locked   bool
+	busy     bool              // another process holds the lock of exportfs
+	later    map[string]string // the mount hosts as the second look-up finds them; nil: as the first
 
 	fault    simFault
 	injected *keystonetest.Injected
@@ -114,7 +116,7 @@ func (l *life) live(steps int) {
 		}
 		var p *attempt
 		if plan, detailed := l.chance(15), l.chance(30); plan && a.steady() {
-			p = &attempt{command: "plan", detailed: detailed, fault: a.fault}
+			p = &attempt{command: "plan", detailed: detailed, fault: a.fault, later: a.later}
 			l.try(p)
 		}
 		l.try(a)
@@ -136,14 +138,14 @@ func (l *life) live(steps int) {
 // steady tells whether nothing happens during a run that another run would not
 // see too.
 func (a *attempt) steady() bool {
-	return a.fault.times == 0 && len(a.during) == 0 && a.edit == nil && !a.locked && a.approve == nil && !a.noReload
+	return a.fault.times == 0 && len(a.during) == 0 && a.edit == nil && !a.locked && !a.busy && a.approve == nil && !a.noReload
 }
 
 // compare checks that a plan has told what the apply after it did.
 func (l *life) compare(p, a *attempt) {
-	// An apply needs the lock, and exportfs, which no plan touches; and lists that are
+	// An apply needs to write the lock, and exportfs, which no plan touches; and lists that are
 	// out of step are not the same twice.
-	if l.disk == "lock-directory" || l.disk == "no-directory" || len(l.truth.leftOut) > 0 {
+	if l.disk == "no-directory" || len(l.truth.leftOut) > 0 {
 		return
 	}
 	status := p.got.Status
@@ -185,12 +187,15 @@ func (l *life) try(a *attempt) {
 		l.must(syscall.Flock(int(lock.Fd()), syscall.LOCK_EX))
 		defer lock.Close()
 	}
+	if a.busy {
+		defer l.holdExportLock()()
+	}
 	a.got = l.run(a)
 	a.requests = l.cloud.Requests()
 	l.cloud.Heal()
 	l.cloud.Disconnect()
 	a.after = l.look()
-	a.moments = []truth{l.truth}
+	a.moments = l.seenTwice(a)
 	for _, m := range a.during {
 		if !m.end() {
 			continue
@@ -210,6 +215,7 @@ func (l *life) try(a *attempt) {
 	if violations := l.judge(a); len(violations) > 0 {
 		l.fail(a, violations)
 	}
+	l.owe(a)
 	if a.after.exports.kind == "file" && a.after.exports != a.before.exports && !a.edited() {
 		l.wrote[a.after.exports.text] = true
 		if len(l.wrote)%5 == 0 {
@@ -296,10 +302,11 @@ func (l *life) run(a *attempt) commandtest.Ran {
 	env := append(l.environment(),
 		"OS_AUTH_URL="+url,
 	)
-	l.must(os.Setenv("TEST_HOSTS", l.truth.testHosts()))
+	l.must(os.Setenv("TEST_HOSTS", l.truth.testHosts()), os.Setenv("TEST_HOSTS_LATER", l.laterHosts(a)))
 	var stdout, stderr bytes.Buffer
 	program := commandtest.App(env, &stdout, &stderr)
 	program.Now = func() time.Time { return l.now }
+	program.ExportLock, program.LockPatience = l.path(exportLock), time.Nanosecond
 	program.Local = func() ([]netip.Addr, error) {
 		var addrs []netip.Addr
 		for text := range strings.FieldsSeq(simLocal) {

@@ -26,6 +26,10 @@ func (l *life) trouble(a *attempt) {
 		a.locked = l.disk == ""
 	case n < 40:
 		a.noReload = true
+	case n < 43:
+		a.later = l.otherHosts()
+	case n < 44:
+		a.busy = true
 	}
 }
 

@@ -35,7 +35,11 @@ func (l *life) twin(before, after map[string]simInstance) {
 			}
 		}
 	}
-	if with.got.Status != without.got.Status && !(with.ok() && without.ok()) {
+	if with.isUnowned() != without.isUnowned() {
+		// The exports file is lost, and the tenant's grants of the table are all that no
+		// file has; what becomes of the others is compared all the same.
+		l.stats.twins["lost file"]++
+	} else if with.got.Status != without.got.Status && !(with.ok() && without.ok()) {
 		l.failTwin(with, fmt.Sprintf("exit status %d, and %d without what the hostile tenant did", with.got.Status, without.got.Status))
 	}
 	places := maps.Clone(with.fates)
@@ -87,6 +91,13 @@ func (p *planned) refusedFor() string {
 	return ""
 }
 
+// isUnowned reports whether a plan is refused because the exports file has no grants, and
+// the active table has some that neither the plan nor another file has.
+func (p *planned) isUnowned() bool {
+	return p.got.Status == command.ExitRefused && len(parseExports(p.before.exports.text).grants) == 0 &&
+		strings.Contains(p.got.Stdout, "of the active table (")
+}
+
 // planned makes a plan in JSON. It is nil if the run does not come that far for
 // something that is wrong besides.
 func (l *life) planned() *planned {
@@ -103,10 +114,14 @@ func (l *life) planned() *planned {
 	if json.Unmarshal([]byte(a.got.Stdout), &j) != nil {
 		return p
 	}
-	for fate, list := range map[string][]jsonPlace{"frozen ": j.Frozen, "added": j.Grants.Added, "removed ": j.Grants.Removed, "changed": j.Grants.Changed} {
-		for _, one := range list {
+	// Options can change at a frozen place, and an addition can wait where a line goes.
+	for _, all := range []struct {
+		fate string
+		list []jsonPlace
+	}{{"changed", j.Grants.Changed}, {"added", j.Grants.Added}, {"frozen ", j.Frozen}, {"removed ", j.Grants.Removed}} {
+		for _, one := range all.list {
 			at := simPlace{one.Path, one.Client}
-			p.fates[at], p.of[at] = fate+one.Reason, l.truth.meaning(one.Project)
+			p.fates[at], p.of[at] = all.fate+one.Reason, l.truth.meaning(one.Project)
 		}
 	}
 	return p
