@@ -26,7 +26,7 @@ func (f flags) checkPlaces(c *cli.Context, table string) error {
 		return &usageError{fmt.Errorf("--%s: exportfs does not read the directory %s: name a file in %s, or give --%s or, for apply, --%s",
 			flagExportsFile, printable.Word(dir), exportfs.ExportsDir, flagExportfs, flagNoReload)}
 	}
-	if table != "" && f.etab != table && !sameFile(filepath.Dir(f.etab), filepath.Dir(table)) {
+	if table != "" && f.etab != table && (filepath.Base(f.etab) != filepath.Base(table) || !sameFile(filepath.Dir(f.etab), filepath.Dir(table))) {
 		return &usageError{fmt.Errorf("--%s %s: by nfs.conf(5), exportfs keeps the active table at %s: leave out --%s",
 			flagEtab, printable.Word(f.etab), printable.Word(table), flagEtab)}
 	}

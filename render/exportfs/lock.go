@@ -115,7 +115,7 @@ func (p Program) LockProblems() (problems []string) {
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		problems = append(problems, fmt.Sprintf("exportfs's lock %s has mode %#o, so that other users can hold it and stop every change: run \"chmod 600 %s\"", path, mode, path))
 	}
-	if file, err := os.Open(p.Lock); err == nil {
+	if file, err := os.OpenFile(p.Lock, os.O_RDONLY|syscall.O_NONBLOCK, 0); err == nil {
 		if by := lockHolder(file); by.kind != unix.F_UNLCK {
 			problems = append(problems, fmt.Sprintf("%s holds exportfs's lock %s now: exportfs waits for it", by, path))
 		}
