@@ -45,7 +45,7 @@ func (l *life) waiting(a *attempt) *refusedPlan {
 		sure: len(a.moments) == 1 && !a.struck() && !a.edited() && len(l.truth.leftOut) == 0 &&
 			len(parseExports(a.before.exports.text).grants) == len(parseExports(a.after.exports.text).grants)}
 	for at, f := range s.frozen {
-		if f.then != "stays" {
+		if f.then != "stays" && f.then != "not added" {
 			p.held[at] = f.then
 		}
 	}

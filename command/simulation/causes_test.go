@@ -140,6 +140,11 @@ func (j *judgement) causesOfRefusal(causes map[int]string, steady bool) (certain
 		}
 		certain = certain || must
 	}
+	for _, s := range j.lists {
+		if s.refusal.may {
+			causes[status] = "lists that were cut short make the plan as a whole odd" // nobody is asked by id for that
+		}
+	}
 	if j.byHand() {
 		causes[status] = "the exports file was changed by hand"
 	}
@@ -208,20 +213,27 @@ func (j *judgement) byHand() bool {
 // faultStatuses are the statuses with which a run may end because of a fault. 0
 // always may be.
 func faultStatuses(name string) []int {
-	has := func(prefixes ...string) bool {
-		return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
-	}
+	has := func(prefixes ...string) bool { return hasPrefix(name, prefixes...) }
 	switch {
 	case has("status-401", "status-403", "token-expire"):
 		return []int{command.ExitNoPermission}
 	case has("reset-", "closed-", "black-hole", "stall-", "slow-drip", "status-429", "status-5", "instance-unknown"):
 		return []int{command.ExitUnavailable}
-	case has("status-404", "list-empty", "truncated", "page-short", "instance-other-tenant", "project-another"):
-		// Less than everything is shown: not to be trusted, or no proof. And a 404
-		// to one who exchanges a token is a token that is not found.
+	case showsLess(name):
+		// Not to be trusted, or no proof. And a 404 to one who exchanges a token is a
+		// token that is not found.
 		return []int{command.ExitUntrusted, command.ExitNoPermission}
 	}
 	return []int{command.ExitUntrusted}
+}
+
+// showsLess tells of a fault that shows less than everything.
+func showsLess(name string) bool {
+	return hasPrefix(name, "status-404", "list-empty", "truncated", "page-short", "instance-other-tenant", "project-another")
+}
+
+func hasPrefix(s string, prefixes ...string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s, p) })
 }
 
 // overtaken looks at a success in spite of a change of the exports file by

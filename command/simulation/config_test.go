@@ -18,6 +18,7 @@ type simConfig struct {
 	regions  []string
 	removed  int // safety.max_removed
 	percent  int
+	nested   bool   // exports.allow_nested
 	broken   string // a line that makes it wrong
 }
 
@@ -63,6 +64,9 @@ func (c simConfig) yaml() string {
 	}
 	if len(cloud) > 0 {
 		line("openstack: {%s}", strings.Join(cloud, ", "))
+	}
+	if c.nested {
+		line("exports: {allow_nested: true}")
 	}
 	line("safety: {max_removed: %d, max_removed_percent: %d}", c.removed, c.percent)
 	if c.broken != "" {

@@ -338,6 +338,7 @@ func (l *life) heal() {
 	l.takeOver()
 	l.truth.config.broken, l.truth.config.hold = "", ""
 	l.correct()
+	l.flatten()
 	// With a limit of 0 nobody asks for instances, and what is not proved then stays for good.
 	l.truth.config.removed = max(1, l.truth.config.removed)
 	l.mendCloud()

@@ -85,7 +85,8 @@ func (s *sight) mayAsk(project string, everywhere bool) (can, sure bool) {
 		sure = sure && nova && !slices.ContainsFunc(slices.Collect(maps.Keys(s.down)), func(cell string) bool { return strings.HasPrefix(cell, region+"/") })
 		there, shown := false, false
 		for id, i := range s.instances {
-			if i.region == region {
+			// Nova shows everybody an instance that is not built yet.
+			if i.region == region && i.status != "BUILD" {
 				there = true
 				shown = shown || s.lists(id) && s.isRead(i.project)
 			}

@@ -18,6 +18,7 @@ const (
 	twice     = "frozen claimed-twice"
 	unproved  = "frozen unproved"
 	notInFile = "removed not-in-config"
+	nested    = "frozen nested"
 )
 
 func only(list ...string) fates {
@@ -97,8 +98,10 @@ func (t truth) look(old parsedExports, shaky bool, approved *refusedPlan) *sight
 	if approved == nil || !approved.whole {
 		s.limits(approved)
 	}
+	s.nest()
 	s.refuseLast()
 	s.approve(approved)
+	s.nest()
 	return s
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"nfs-exportd/command"
+	"nfs-exportd/keystone/keystonetest"
 )
 
 // violation is something that must not be, and the lines of a script that would
@@ -53,6 +54,7 @@ type judgement struct {
 	old, new   parsedExports
 	said       said
 	sights     []*sight // what may be seen at each moment
+	lists      []*sight // what lists may show that a fault made shorter, without answers by id
 	violations []violation
 }
 
@@ -80,16 +82,20 @@ func (j *judgement) look() {
 	shaky := j.struck() || len(j.moments) > 1
 	for _, t := range j.moments {
 		j.sights = append(j.sights, t.look(j.old, shaky, j.approve))
-		if !j.struck() || !j.fault.flap {
+		if !j.struck() || !j.fault.flap && !(j.fault.kind() == keystonetest.Instances && showsLess(j.fault.name)) {
 			continue
 		}
-		flap := t.clone()
+		less := t.clone()
 		for id, i := range t.instances {
-			if strings.HasSuffix(j.fault.on, "/"+i.project+"/"+i.region) {
-				flap.leftOut[id] = true
+			if j.fault.on == string(keystonetest.Instances) || strings.HasSuffix(j.fault.on, "/"+i.project+"/"+i.region) {
+				less.leftOut[id] = true
 			}
 		}
-		j.sights = append(j.sights, flap.look(j.old, true, j.approve))
+		if s := less.look(j.old, true, j.approve); j.fault.flap {
+			j.sights = append(j.sights, s)
+		} else {
+			j.lists = append(j.lists, s)
+		}
 	}
 }
 

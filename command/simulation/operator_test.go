@@ -11,6 +11,9 @@ func (l *life) options() string {
 }
 
 func (l *life) mount() simMount {
+	if l.chance(3) {
+		return simMount{host: servedAs, path: simDeep}
+	}
 	return simMount{
 		host: pick(l, servedAs, servedAs, "nfs-b.example.org", "nfs-b.example.org", "nfs-c.example.org", "nfs-d.example.org"),
 		path: pick(l, "/nfs/home", "/nfs/scratch", "/nfs/maps", "/nfs/data"),
@@ -67,7 +70,7 @@ func (l *life) configure() {
 	c := &l.truth.config
 	key, hasKey := pickKey(l, c.private, nil)
 	public, hasPublic := pickKey(l, c.public, nil)
-	switch n := l.rng.IntN(11); {
+	switch n := l.rng.IntN(12); {
 	case n < 3:
 		l.configureProject()
 	case n == 3 && hasKey && len(c.private) > 1:
@@ -92,6 +95,8 @@ func (l *life) configure() {
 		c.removed, c.percent = l.rng.IntN(6), l.rng.IntN(30)
 	case n == 10 && l.chance(30):
 		c.networks = pick(l, nil, []string{"lan"}, []string{"lan", "dmz"})
+	case n == 11 && l.chance(20):
+		c.nested = !c.nested
 	}
 }
 

@@ -15,7 +15,7 @@ func (j *judgement) result() {
 		j.wrong("", "%d lines of the exports file cannot be read", j.new.odd)
 	}
 	for _, at := range j.new.places() {
-		if _, frozen := j.said.frozen[at]; !frozen {
+		if f, frozen := j.said.frozen[at]; !frozen || f.reason == "nested" {
 			j.rightful(at, j.new.grants[at])
 		}
 	}
