@@ -98,6 +98,12 @@ func (w *truth) right(g exports.Grant, reason exports.Reason) bool {
 		}
 		return right(reason)
 	}
+	// A key that is another project by now does not mean the line any more.
+	if other, ok := w.denotes(g.Owner.Name); ok && reason == exports.NotInConfig && g.Owner.ID != "" && other.id != g.Owner.ID {
+		if own, there := w.own(g); g.Instance.ID != "" && (!there || !bare(own) && !hasAddr(own, g.Client.Addr)) {
+			return true
+		}
+	}
 	// A line of a project that nobody configures, or that is no more, belongs
 	// to the key it came from: its id or its name.
 	configured := false

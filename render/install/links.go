@@ -76,10 +76,11 @@ func (j Job) swapped(table render.Table, set exports.Set) map[string]string {
 			foreign[g.Place.Path] = true
 		}
 	}
-	stray := false // a link can lead to another path of ours, too
+	stray, old := false, render.Parse(j.Old.Text).Set // a link can lead to another path of ours, too
 	for p := range table {
 		_, wanted := set.At(p)
-		stray = stray || !wanted && !foreign[p.Path]
+		_, was := old.At(p)
+		stray = stray || !wanted && !was && !foreign[p.Path]
 	}
 	for _, g := range set.Grants() {
 		if _, there := table[g.Place()]; stray && !there && j.AtRisk != nil && j.AtRisk(g.Path) {
