@@ -60,15 +60,15 @@ func (a App) Run(ctx context.Context, args []string) int {
 		return status
 	case <-ctx.Done():
 	}
-	timer := time.NewTimer(untilLeft)
-	defer timer.Stop()
-	select {
-	case status := <-done:
-		return status
-	case <-timer.C:
-	}
-	if !a.gate.leave() {
-		return <-done // what is being written is finished first
+	ticker := time.NewTicker(untilLeft)
+	defer ticker.Stop()
+	for left := false; !left; {
+		select {
+		case status := <-done:
+			return status
+		case <-ticker.C:
+			left = a.gate.leave() // else what is being written is finished first
+		}
 	}
 	newLogger(a.Stderr, "text", slog.LevelWarn).Error(fmt.Sprintf("%s; the run was waiting, perhaps for a file system that does not answer", context.Cause(ctx)))
 	return exitStatus(ctx, ctx.Err())

@@ -25,13 +25,17 @@ type files struct {
 }
 
 // lock takes the lock of the exports file, for apply alone, and gives a function that
-// releases it.
-func (j job) lock(ctx context.Context) (unlock func()) {
+// releases it. waited says that another run had it.
+func (j job) lock(ctx context.Context) (unlock func(), waited bool) {
 	if j.purpose != toApply {
-		return func() {}
+		return func() {}, false
 	}
 	release, ok := step(j.steps, "lock", true, func() (func() error, string, error) {
-		release, err := install.File{Path: j.flags.exportsFile}.Lock(ctx, j.flags.lockTimeout)
+		file := install.File{Path: j.flags.exportsFile}
+		release, err := file.Lock(ctx, 0)
+		if waited = is[*install.LockedError](err) && j.flags.lockTimeout > 0; waited {
+			release, err = file.Lock(ctx, j.flags.lockTimeout)
+		}
 		return release, "", err
 	})
 	return func() {
@@ -41,7 +45,7 @@ func (j job) lock(ctx context.Context) (unlock func()) {
 		if err := release(); err != nil {
 			j.log.Warn("release the lock", "err", err)
 		}
-	}
+	}, waited
 }
 
 // readFiles reads what is exported today: our file, those to adopt, and those of

@@ -19,6 +19,7 @@ func (r result) reloads() bool { return !r.candidate.rewrites && r.tested.reload
 
 // install carries out the plan, for apply alone, and reports whether it did.
 func (j job) install(ctx context.Context, r result) (installed, leftOut bool) {
+	defer j.gate.wrote()
 	if j.purpose != toApply || !r.changes() {
 		j.writeComments(r)
 		if j.steps.err == nil {

@@ -64,8 +64,14 @@ func (j job) run(ctx context.Context, show func(result) error) (r result, err er
 		return r, show(r)
 	}
 	j.readConf()
-	unlock := j.lock(ctx)
+	unlock, waited := j.lock(ctx)
 	defer unlock()
+	if waited { // meanwhile the configuration may have been changed, or put on hold
+		if r.situation = j.gather(ctx); r.held != nil {
+			r.files = j.filesDuringHold(r.held)
+			return r, show(r)
+		}
+	}
 	r.files = j.readFiles(ctx, r.config)
 	j.lookAtDisk(r.files)
 	j.lookAtLocks()

@@ -20,7 +20,8 @@ func (s signalled) Error() string {
 // untilLeft is how long a run has to end by itself after a signal.
 const untilLeft = time.Second
 
-// gate lets a run either write or be left behind, whichever comes first.
+// gate lets a run either write or be left behind, whichever comes first. What a run does
+// after it has written, such as its metrics, can be left behind again.
 type gate struct{ state atomic.Int32 }
 
 const gateWriting, gateLeft = 1, 2
@@ -29,6 +30,9 @@ const gateWriting, gateLeft = 1, 2
 func (g *gate) write() bool {
 	return g.state.CompareAndSwap(0, gateWriting) || g.state.Load() == gateWriting
 }
+
+// wrote ends the write.
+func (g *gate) wrote() { g.state.CompareAndSwap(gateWriting, 0) }
 
 // leave reports whether the run may be left behind.
 func (g *gate) leave() bool { return g.state.CompareAndSwap(0, gateLeft) }

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"slices"
@@ -56,6 +58,9 @@ func (l Looker) Look(ctx context.Context, paths []string) ([]Directory, error) {
 		}()
 	} else {
 		cmd, err := l.start(paths, found, ended)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = ErrNoProc
+		}
 		if err != nil {
 			return nil, &Error{Path: "/proc/self/exe", Err: err}
 		}

@@ -65,7 +65,7 @@ func (e *Error) Error() string {
 			return fmt.Sprintf("%s did not come to an end in time and was killed%s: %s: end that process, if it hangs", printable.Word(e.Path), said, e.Blocked)
 		}
 		return fmt.Sprintf("%s did not come to an end in time and was killed%s: see whether another exportfs hangs, or a host name in an exports file does not resolve", printable.Word(e.Path), said)
-	case errors.Is(e.Err, exec.ErrNotFound), errors.Is(e.Err, syscall.ENOENT):
+	case errors.Is(e.Err, exec.ErrNotFound), errors.Is(e.Err, syscall.ENOENT) && !errors.Is(e.Err, ErrNoProc):
 		return fmt.Sprintf("cannot run %s: %s: install the NFS server's tools (Debian: nfs-kernel-server), or name the program with --exportfs", printable.Word(e.Path), disk.Bare(e.Err))
 	}
 	next := "see that it is a program that this user may run"

@@ -10,7 +10,7 @@ import (
 )
 
 // narrowLockMode removes from the mode of a lock file what lets other users take the
-// lock, such as after a restored backup. Without the right to it the run goes on, and
+// lock, such as after a restored backup, and gives its owner what this run needs. Without the right to it the run goes on, and
 // LockProblem says so. The owner stays: with a directory that belongs to a group, the
 // member that ran first owns the file, and root would lock the others out.
 func (f File) narrowLockMode(lock *flock.Flock) {
@@ -25,8 +25,12 @@ func (f File) narrowLockMode(lock *flock.Flock) {
 		return
 	}
 	// By a hard link it could be the file of somebody else.
-	if info.Mode().IsRegular() && info.Sys().(*syscall.Stat_t).Nlink == 1 && info.Mode().Perm()&^lockFileMode != 0 {
-		_ = file.Chmod(info.Mode().Perm() & lockFileMode)
+	stat, mode := info.Sys().(*syscall.Stat_t), info.Mode().Perm()&lockFileMode
+	if int(stat.Uid) == os.Geteuid() {
+		mode |= 0o600 // the mark is written to it
+	}
+	if info.Mode().IsRegular() && stat.Nlink == 1 && info.Mode().Perm() != mode {
+		_ = file.Chmod(mode)
 	}
 }
 

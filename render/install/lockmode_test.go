@@ -19,7 +19,7 @@ func TestLockMode(t *testing.T) {
 		{0o644, 0o640, false},
 		{0o777, 0o640, false},
 		{0o600, 0o600, false},
-		{0o400, 0o400, false},
+		{0o400, 0o600, false},
 		{0o644, 0o644, true},
 	} {
 		f := File{filepath.Join(t.TempDir(), "nfs-exportd.exports")}
