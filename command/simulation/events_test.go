@@ -234,7 +234,7 @@ func (l *life) seldom() {
 		l.createProject, l.createProject, l.deleteProject, l.deleteProject, l.disableProject, l.disableProject, l.renameProject,
 		l.removeRegion, l.loseNova, l.cellDown, l.cellDown, l.changeRole, l.changeHost, l.changeHost, l.changeHost, l.changeHost,
 		l.leaveOut, l.leaveOut, l.leaveOut, l.hideRegion, l.slip, l.slip, l.slip, l.slip, l.swapNames, l.versionOne, l.versionOne, l.emptyExports,
-		l.hold, l.hold, l.standBy, l.breakConfig, l.editExports, l.editExports, l.spoilTable, l.spoilTable,
+		l.hold, l.hold, l.standBy, l.breakConfig, l.editExports, l.editExports, l.spoilTable, l.spoilTable, l.spoilTable,
 		l.breakExportfs, l.breakExportfs, l.breakExportfs, l.breakDisk,
 		func() { l.wrongSecret = true }, func() { l.unreachable = true })()
 }

@@ -82,21 +82,35 @@ func (j *judgement) look() {
 	shaky := j.struck() || len(j.moments) > 1
 	for _, t := range j.moments {
 		j.sights = append(j.sights, t.look(j.old, shaky, j.approve))
-		if !j.struck() || !j.fault.flap && !(j.fault.kind() == keystonetest.Instances && showsLess(j.fault.name)) {
+		if !j.struck() {
 			continue
 		}
-		less := t.clone()
-		for id, i := range t.instances {
-			if j.fault.on == string(keystonetest.Instances) || strings.HasSuffix(j.fault.on, "/"+i.project+"/"+i.region) {
-				less.leftOut[id] = true
-			}
-		}
-		if s := less.look(j.old, true, j.approve); j.fault.flap {
-			j.sights = append(j.sights, s)
-		} else {
-			j.lists = append(j.lists, s)
+		switch kind := j.fault.kind(); {
+		case j.fault.flap:
+			j.sights = append(j.sights, j.less(t, j.isInFault))
+		case kind == keystonetest.Instances && showsLess(j.fault.name):
+			j.lists = append(j.lists, j.less(t, j.isInFault))
+		case kind == keystonetest.CellProbe && len(t.down) > 0:
+			// The answer that says so is lost, lists lack the cell, and Nova fails for an id.
+			j.sights = append(j.sights, j.less(t, func(i simInstance) bool { return t.down[i.region+"/"+i.cell] }))
 		}
 	}
+}
+
+// less is a world of which some lists lack instances.
+func (j *judgement) less(t truth, out func(simInstance) bool) *sight {
+	less := t.clone()
+	for id, i := range t.instances {
+		if out(i) {
+			less.leftOut[id] = true
+		}
+	}
+	return less.look(j.old, true, j.approve)
+}
+
+// isInFault reports whether a fault of Nova's lists strikes those that have an instance.
+func (j *judgement) isInFault(i simInstance) bool {
+	return j.fault.on == string(keystonetest.Instances) || strings.HasSuffix(j.fault.on, "/"+i.project+"/"+i.region)
 }
 
 // succeeded reports whether the plan was carried out, or would be.

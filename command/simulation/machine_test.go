@@ -63,7 +63,8 @@ func (l *life) seenTwice(a *attempt) []truth {
 			both.hosts[host] = "no-such-host"
 		}
 	}
-	switch once := parseSaid(a.got.Stdout).plan == "" && !l.truth.standby(); {
+	said := parseSaid(a.got.Stdout)
+	switch once := (said.plan == "" || said.idle) && !l.truth.standby(); {
 	case a.later == nil, a.succeeded() && once:
 		return []truth{l.truth}
 	case a.succeeded():
@@ -82,7 +83,7 @@ func (j *judgement) undisturbed() {
 	switch hosts := j.disagree(); {
 	case applied && j.busy && !j.noReload:
 		j.wrong("", "there was a change while another process held the lock of exportfs")
-	case applied && j.said.plan != "" && len(hosts) > 0: // exportfs alone needs no second look-up
+	case applied && j.said.plan != "" && !j.said.idle && len(hosts) > 0: // others need no second look-up
 		j.wrong("", "there was a change although two look-ups of %q disagree", hosts)
 	case j.owed && !j.noReload && j.after.ran == j.before.ran:
 		j.wrong("", "exportfs was not run after a run with --no-reload")

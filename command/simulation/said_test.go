@@ -5,6 +5,7 @@ import "strings"
 // said is what a run says of the places where something changes or is held back.
 type said struct {
 	plan    string // its id
+	idle    bool   // no grant changes or is frozen
 	removed map[simPlace]string
 	frozen  map[simPlace]saidFrozen
 }
@@ -28,6 +29,8 @@ func parseSaid(stdout string) said {
 		line = strings.TrimSpace(line)
 		words := strings.Fields(line)
 		switch {
+		case strings.HasPrefix(line, "0 grants to add, 0 to remove, 0 to change;"):
+			s.idle = true
 		case strings.HasPrefix(line, "plan ") && len(words) == 2:
 			s.plan = words[1]
 		case len(words) < 5 || words[3] != "of":

@@ -58,7 +58,9 @@ func (l *life) spoilTable() {
 		return
 	}
 	old := lookAt(l.path("etab")).text
-	switch l.rng.IntN(4) {
+	switch l.rng.IntN(5) {
+	case 4: // the agent of a cluster
+		l.write("etab", old+"/nfs/cluster\t10.0.4.5(rw,sync,no_subtree_check)\n")
 	case 0:
 		l.write("etab", "") // as after a boot
 	case 1:

@@ -24,11 +24,11 @@ func (l *life) trouble(a *attempt) {
 		}
 	case n < 39:
 		a.locked = l.disk == ""
-	case n < 40:
+	case n < 42:
 		a.noReload = true
-	case n < 43:
+	case n < 45:
 		a.later = l.otherHosts()
-	case n < 44:
+	case n < 47:
 		a.busy = true
 	}
 }
