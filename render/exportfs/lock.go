@@ -159,7 +159,7 @@ type holder struct {
 // String names the process.
 func (h holder) String() string {
 	if h.pid <= 0 {
-		return "a process that lslocks(8) may name"
+		return "a process that \"fuser -v\" with the file names"
 	}
 	who := fmt.Sprintf("process %d", h.pid)
 	if name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", h.pid)); err == nil {
