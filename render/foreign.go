@@ -27,7 +27,7 @@ type Foreign struct {
 
 // ForeignGrant is one client of a line of a foreign file.
 type ForeignGrant struct {
-	Place   exports.Place
+	Place exports.Place
 	// Written is the path of the line, if that leads to Place through a symbolic link.
 	Written string
 	Options string // those of the line first, then those of the client

@@ -116,7 +116,6 @@ func resolvePaths(grants []render.ForeignGrant) {
 		path := grants[i].Place.Path
 		real, ok := resolved[path]
 		if !ok {
-			real = path
 			answer := make(chan string, 1)
 			go func() {
 				// exportfs runs in /.

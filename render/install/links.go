@@ -120,7 +120,7 @@ func (j Job) undo(ctx context.Context, wrote bool, before render.Table, failure 
 	if left == nil {
 		left = map[string]string{}
 	}
-	table, failed := exportfs.ReadTable(j.Exportfs.Etab)
+	table, _ := exportfs.ReadTable(j.Exportfs.Etab) // one that cannot be read shows no link
 	maps.Copy(left, j.swapped(table, j.Want))
 	err := j.moveBack(ctx)
 	var ran error
@@ -135,7 +135,7 @@ func (j Job) undo(ctx context.Context, wrote bool, before render.Table, failure 
 		if _, ran = j.Exportfs.Reload(ctx); ran != nil {
 			break
 		}
-		table, failed = exportfs.ReadTable(j.Exportfs.Etab)
+		table, _ = exportfs.ReadTable(j.Exportfs.Etab)
 		more := j.swapped(table, without(old, left))
 		if len(more) == 0 {
 			break
@@ -144,7 +144,7 @@ func (j Job) undo(ctx context.Context, wrote bool, before render.Table, failure 
 	}
 	failure.FileRestored = err == nil
 	failure.LeftOut = slices.Sorted(maps.Keys(left))
-	table, failed = exportfs.ReadTable(j.Exportfs.Etab)
+	table, failed := exportfs.ReadTable(j.Exportfs.Etab)
 	failure.RestoreErr = errors.Join(err, looked, ran, failed)
 	failure.TableRestored = failed == nil && before != nil && maps.Equal(table, withoutEntries(before, left))
 }
