@@ -70,8 +70,9 @@ func (l *life) mustSucceed() {
 	a := &attempt{command: "apply"}
 	l.refused = nil
 	l.try(a)
-	// What one approval has left, the next can carry out, or the next run without any.
-	for n := 0; n < 8 && a.got.Status != 0; n++ {
+	// What one approval has left, the next can carry out, or the next run without any:
+	// a project that has its first grants by an approval gets lines of others only then.
+	for n := 0; n < 8 && (a.got.Status != 0 || a.approve != nil); n++ {
 		a = &attempt{command: "apply", approve: l.refused}
 		l.refused = nil
 		l.try(a)

@@ -221,6 +221,7 @@ func (l *life) happen() {
 		l.seldom()
 	}
 	l.mend()
+	l.runExportfs()
 }
 
 func (l *life) often() {

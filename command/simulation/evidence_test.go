@@ -164,7 +164,11 @@ func (s *sight) unwanted(at simPlace, g simGrant) fates {
 	where := s.hosts(keys, at.path)
 	states := s.own(at, g)
 	if len(where) == 0 {
-		return s.notInConfig(at, g, another, states)
+		f := s.notInConfig(at, g, another, states)
+		if s.namedElsewhere(at, g) {
+			f = f.or(only("removed served-elsewhere"))
+		}
+		return f
 	}
 	if f := s.byKeystone(at, g); f != nil {
 		return f
@@ -198,6 +202,13 @@ func (s *sight) unwanted(at simPlace, g simGrant) fates {
 		}
 	}
 	return f
+}
+
+// namedElsewhere reports whether the key that is the name in a line has the path on
+// another server: that is true of the line too, even if its project has another key by now.
+func (s *sight) namedElsewhere(at simPlace, g simGrant) bool {
+	where := s.hosts([]string{g.owner.name}, at.path)
+	return len(where) > 0 && !where[simHere] && !where[simUnknown]
 }
 
 // byKeystone is what Keystone says of the project of a line, or that its address is

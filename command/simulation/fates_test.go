@@ -128,6 +128,8 @@ func (s *sight) line(at simPlace, g simGrant) fates {
 // noPassing adds that a line goes for a reason of its own, instead of passing to a project
 // that takes paths over by mistake.
 func (s *sight) noPassing() {
+	takes := maps.Clone(s.takes)
+	defer func() { s.takes = takes }() // a line that somebody wants makes none a mistake for sure
 	for at, g := range s.old.grants {
 		for _, r := range s.rights[at] {
 			if _, takes := s.takes[taking{project: r.project}]; !takes || r.project == g.owner.project {
@@ -210,6 +212,9 @@ func (s *sight) contested(at simPlace, g simGrant) fates {
 	switch where := s.hosts(keys, at.path); {
 	case another == "" && len(where) == 0:
 		f[notInFile] = true
+		if s.namedElsewhere(at, g) {
+			f["removed served-elsewhere"] = true
+		}
 	case len(where) > 0 && !where[simHere] && !where[simUnknown]:
 		f["removed served-elsewhere"] = true
 	}

@@ -4,10 +4,13 @@ import (
 	"io"
 	"maps"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nfs-exportd/command"
 )
 
 // exportLock is the lock of exportfs.
@@ -54,20 +57,20 @@ func (a *attempt) disagree() (hosts []string) {
 }
 
 // seenTwice is the world at the beginning of a run, with the mount hosts as two look-ups
-// say together. A plan that does nothing makes one, unless the server would stand by. Of
-// a run that failed nobody knows how far it came.
+// say together. If a run did nothing, or failed, it may have made one look-up alone: then
+// that follows, and one of the two worlds has to explain all of what it did.
 func (l *life) seenTwice(a *attempt) []truth {
+	if a.later == nil {
+		return []truth{l.truth}
+	}
 	both := l.truth.clone()
 	for host := range both.hosts {
-		if a.later != nil && resolutions[a.later[host]].where == simUnknown {
+		if resolutions[a.later[host]].where == simUnknown {
 			both.hosts[host] = "no-such-host"
 		}
 	}
 	said := parseSaid(a.got.Stdout)
-	switch once := (said.plan == "" || said.idle) && !l.truth.standby(); {
-	case a.later == nil, a.succeeded() && once:
-		return []truth{l.truth}
-	case a.succeeded():
+	if did := said.plan != "" && !said.idle || l.truth.standby(); did && a.succeeded() {
 		return []truth{both}
 	}
 	return []truth{both, l.truth}
@@ -76,8 +79,17 @@ func (l *life) seenTwice(a *attempt) []truth {
 // undisturbed checks that nothing was changed while another process ran exportfs, or
 // after look-ups that disagree; and that exportfs was run after a run without it.
 func (j *judgement) undisturbed() {
+	switch {
+	case j.got.Status == command.ExitTemporary && strings.Contains(j.got.Stderr, "exportfs's lock"):
+		j.stats.host["exportfs is locked"]++
+	case j.got.Status == command.ExitUnavailable && len(j.disagree()) > 0:
+		j.stats.host["two look-ups disagree"]++
+	}
 	if !j.succeeded() || j.command != "apply" || j.left() {
 		return
+	}
+	if j.owed && !j.noReload && strings.Contains(j.got.Stdout, "an earlier run began to write") {
+		j.stats.host["ran exportfs for a mark alone"]++
 	}
 	applied := strings.Contains(j.got.Stdout, "applied\n")
 	switch hosts := j.disagree(); {
@@ -97,6 +109,14 @@ func (l *life) owe(a *attempt) {
 	}
 	old, now := parseExports(a.before.exports.text).lines(), parseExports(a.after.exports.text).lines()
 	l.owed = a.noReload && (l.owed || !maps.Equal(old, now))
+}
+
+// runExportfs is what somebody does by hand after a run without exportfs: the table is
+// right then, and the next run has to run exportfs all the same.
+func (l *life) runExportfs() {
+	if by := l.owed && l.exportfs == "" && l.disk == "" && l.chance(40); by {
+		l.must(exec.Command(l.path("exportfs"), "-ra").Run())
+	}
 }
 
 // lines are what exportfs makes of an exports file.

@@ -195,7 +195,8 @@ func (l *life) try(a *attempt) {
 	l.cloud.Heal()
 	l.cloud.Disconnect()
 	a.after = l.look()
-	a.moments = l.seenTwice(a)
+	worlds := l.seenTwice(a)
+	a.moments = worlds[:1]
 	for _, m := range a.during {
 		if !m.end() {
 			continue
@@ -212,7 +213,12 @@ func (l *life) try(a *attempt) {
 	if strings.HasSuffix(l.exportfs, " once") && !commandtest.Exists(l.path("exportfs.mode")) {
 		defer l.mendExportfs()
 	}
-	if violations := l.judge(a); len(violations) > 0 {
+	violations := l.judge(a)
+	if len(violations) > 0 && len(worlds) > 1 {
+		a.moments = worlds[1:]
+		violations = l.judge(a)
+	}
+	if len(violations) > 0 {
 		l.fail(a, violations)
 	}
 	l.owe(a)

@@ -59,14 +59,14 @@ func (l *life) spoilTable() {
 	}
 	old := lookAt(l.path("etab")).text
 	switch l.rng.IntN(5) {
-	case 4: // the agent of a cluster
-		l.write("etab", old+"/nfs/cluster\t10.0.4.5(rw,sync,no_subtree_check)\n")
 	case 0:
 		l.write("etab", "") // as after a boot
 	case 1:
 		l.write("etab", old[:len(old)/2])
 	case 2:
 		l.write("etab", old+"/nfs/home\t10.0.4.4(rw,sync,no_subtree_check)\n")
+	case 3: // the agent of a cluster
+		l.write("etab", old+"/nfs/cluster\t10.0.4.5(rw,sync,no_subtree_check)\n")
 	default:
 		l.must(os.RemoveAll(l.path("etab")))
 	}

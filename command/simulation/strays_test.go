@@ -48,8 +48,12 @@ func (j *judgement) strayed() {
 		}
 	}
 	if len(gone) == 0 {
+		if len(j.strays()) > 0 {
+			j.stats.host["strays stay"]++
+		}
 		return
 	}
+	j.stats.host["strays were dropped"]++
 	entries := "1 entry"
 	if len(gone) > 1 {
 		entries = fmt.Sprintf("%d entries", len(gone))
