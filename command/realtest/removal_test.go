@@ -148,7 +148,7 @@ var (
 )
 
 const (
-	removalGone     = `(?m)^remove /srv/web 10\.1\.0\.2 of "web": instance-gone$`
+	removalGone     = `(?m)^remove /srv/web 10\.1\.0\.2 of "web": instance-gone; unknown if mounted$`
 	removalUnproved = `warn: frozen: unproved: /srv/web for 10\.1\.0\.2 of project "web", instance "[^"]+": .*`
 )
 
@@ -186,7 +186,7 @@ func removalLines() []removalRow {
 			status: 79, says: removalUnproved + `the instance is of project`,
 			want: []string{"/srv/web 10.1.0.1 stays", "/srv/web 10.1.0.2 page", "/srv/web 10.1.0.3 in-cell2", "/srv/wiki 10.1.0.4 page", "/srv/wiki 10.1.0.5 new"}},
 		{name: "of the same project", login: "reader", address: "10.1.0.2", names: "stays",
-			says: `(?m)^remove /srv/web 10\.1\.0\.2 of "web": address-released$`, want: removalDone},
+			says: `(?m)^remove /srv/web 10\.1\.0\.2 of "web": address-released; unknown if mounted$`, want: removalDone},
 		{name: "none that ever was", login: "reader", address: "10.1.0.2", names: never, says: removalGone, want: removalDone},
 		{name: "not a UUID", login: "reader", address: "10.1.0.2", names: "i-0001", says: removalGone, want: removalDone},
 		{name: "edited by hand", login: "reader", plan: true, address: "10.1.0.2", names: never, edited: true, status: 65, says: `was edited by hand`},
@@ -203,7 +203,7 @@ func removalCells() []removalRow {
 	const (
 		down     = `a Nova cell of region "RegionOne" is down`
 		unproved = `warn: frozen: unproved: /srv/web for 10\.1\.0\.3 of project "web", instance "[^"]+": .*HTTP 500`
-		gone     = `(?m)^remove /srv/web 10\.1\.0\.3 of "web": instance-gone$`
+		gone     = `(?m)^remove /srv/web 10\.1\.0\.3 of "web": instance-gone; unknown if mounted$`
 	)
 	deleting := [][]string{{"set-state", "ID", "active", "deleting"}, {"queue-for-delete", "ID"}}
 	return []removalRow{
