@@ -14,17 +14,19 @@ type active struct {
 	own    map[string]bool
 	on     render.Table // entries on own paths
 	others render.Table
-	broken error // why the table cannot be parsed, else nil
+	broken error              // why the table cannot be parsed, else nil
+	unread *render.TableError // what rpc.mountd does not read of it, or nil
 }
 
 // readActive reads the active table.
 func (j job) readActive(s situation, f *files) (a active, err error) {
 	a.own = ownPaths(s, f)
-	table, err := j.table()
+	table, unread, err := j.table()
 	if is[*render.TableError](err) {
 		a.broken = err
 		return a, nil
 	}
+	a.unread = unread
 	a.on, a.others = table.Split(a.own)
 	return a, err
 }

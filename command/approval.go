@@ -128,7 +128,7 @@ func (j job) unowned(ctx context.Context, s situation, f *files, plan exports.Pl
 	if f.parsed.Set.Len() > 0 && len(f.edited()) == 0 {
 		return nil, nil
 	}
-	table, err := j.table()
+	table, _, err := j.table()
 	if is[*render.TableError](err) {
 		return nil, nil // the test run finds that too, and has it written anew
 	}

@@ -53,7 +53,7 @@ func explain(ctx context.Context, c *cli.Context, j job) error {
 		return err
 	}
 	x := explanation{addr: addr.Unmap(), result: r}
-	x.table, x.tableErr = j.table()
+	x.table, _, x.tableErr = j.table()
 	x.live = j.readClients(ctx)
 	if failed := printed(x.print, j.Stdout); failed != nil {
 		return failed

@@ -58,18 +58,19 @@ func (j *job) findTable(c *cli.Context) error {
 }
 
 // readConf is the step that says what came of findTable.
-func (j job) readConf() bool {
-	return stepOnly(j.steps, "nfs.conf", true, func() (string, error) {
+func (j job) readConf() {
+	stepOnly(j.steps, "nfs.conf", true, func() (string, error) {
 		return "the active table is " + printable.Word(j.flags.etab), j.confErr
 	})
 }
 
-// table reads the active table. One that may be somewhere else is not read.
-func (j job) table() (render.Table, error) {
+// table reads the active table, and what rpc.mountd does not read of it. One that may be
+// somewhere else is not read.
+func (j job) table() (render.Table, *render.TableError, error) {
 	if j.confErr != nil {
-		return nil, j.confErr
+		return nil, nil, j.confErr
 	}
-	return exportfs.ReadTable(j.flags.etab)
+	return exportfs.ReadUnread(j.flags.etab)
 }
 
 // busy is the run of another exportfs that was awaited in vain; nil if none was.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"nfs-exportd/render"
-	"nfs-exportd/render/exportfs"
 )
 
 // maxOdd is how many odd lines of other files plan and apply name, before they count the
@@ -41,12 +40,13 @@ func (j job) warnOfOddLines(f *files, proven *render.Proven) {
 
 // warnOfUnread names the line of another file because of which rpc.mountd does not read
 // grants of ours, in a run that has nothing to do.
-func (j job) warnOfUnread(r result) {
-	if unread := exportfs.ReadUnread(j.flags.etab); unread != nil && !j.flags.noReload {
-		if odd, ours := render.UnreadLines(r.files.foreign, unread, r.plan.Desired, r.files.names.known); ours > 0 {
-			for _, o := range odd {
-				j.warn(o.String())
-			}
+func (j job) warnOfUnread(r result, unread *render.TableError) {
+	if unread == nil {
+		return
+	}
+	if odd, ours := render.UnreadLines(r.files.foreign, unread, r.plan.Desired, r.files.names.known); ours > 0 {
+		for _, o := range odd {
+			j.warn(o.String())
 		}
 	}
 }

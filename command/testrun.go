@@ -21,6 +21,8 @@ type tested struct {
 	// active says how the active table compares with the candidate; nil if nobody
 	// looked.
 	active *render.Agreement
+	// unread is what rpc.mountd does not read of the active table, or nil.
+	unread *render.TableError
 }
 
 // reloads reports whether the active table is out of step with a file that is right
@@ -57,7 +59,7 @@ func (j job) testRun(ctx context.Context, r result, reads bool) (exports.Plan, c
 		j.warnOfOddLines(r.files, t.proven)
 	}
 	if ok && t.proven == nil {
-		j.warnOfUnread(r)
+		j.warnOfUnread(r, t.unread)
 	}
 	return r.plan, r.candidate, t
 }
@@ -71,6 +73,7 @@ func (j job) try(ctx context.Context, r result) (t tested, says string, err erro
 		if table, err = j.readActive(r.situation, f); err != nil {
 			return t, "", err
 		}
+		t.unread = table.unread
 	}
 	compare := func() {
 		if !j.flags.noReload && !r.candidate.rewrites {

@@ -12,22 +12,19 @@ import (
 // not read, see ReadUnread. One that does not exist is empty. Its errors are a
 // *render.TableError and a *disk.Error.
 func ReadTable(path string) (render.Table, error) {
-	table, err := readTable(path)
-	if table != nil {
-		return table, nil
-	}
-	return nil, err
+	table, _, err := ReadUnread(path)
+	return table, err
 }
 
-// ReadUnread returns what rpc.mountd does not read of the active table; nil if it reads
-// all.
-func ReadUnread(path string) *render.TableError {
+// ReadUnread is ReadTable, and returns also what rpc.mountd does not read of the table; nil
+// if it reads all.
+func ReadUnread(path string) (render.Table, *render.TableError, error) {
 	table, err := readTable(path)
-	unread, ok := errors.AsType[*render.TableError](err)
-	if !ok || table == nil {
-		return nil
+	if table == nil {
+		return nil, nil, err
 	}
-	return unread
+	unread, _ := errors.AsType[*render.TableError](err)
+	return table, unread, nil
 }
 
 func readTable(path string) (render.Table, error) {
