@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/urfave/cli/v2"
@@ -22,26 +21,15 @@ func (f flags) checkPlaces(c *cli.Context, table string) error {
 	if c.IsSet(flagExportfs) || f.noReload {
 		return nil
 	}
-	if dir := filepath.Dir(f.exportsFile); !sameFile(dir, exportfs.ExportsDir) {
+	if dir := filepath.Dir(f.exportsFile); !exportfs.SameDir(dir, exportfs.ExportsDir) {
 		return &usageError{fmt.Errorf("--%s: exportfs does not read the directory %s: name a file in %s, or give --%s or, for apply, --%s",
 			flagExportsFile, printable.Word(dir), exportfs.ExportsDir, flagExportfs, flagNoReload)}
 	}
-	if table != "" && f.etab != table && (filepath.Base(f.etab) != filepath.Base(table) || !sameFile(filepath.Dir(f.etab), filepath.Dir(table))) {
+	if table != "" && f.etab != table && (filepath.Base(f.etab) != filepath.Base(table) || !exportfs.SameDir(filepath.Dir(f.etab), filepath.Dir(table))) {
 		return &usageError{fmt.Errorf("--%s %s: by nfs.conf(5), exportfs keeps the active table at %s: leave out --%s",
 			flagEtab, printable.Word(f.etab), printable.Word(table), flagEtab)}
 	}
 	return nil
-}
-
-// sameFile reports whether two paths lead to one file or directory. A path that leads
-// nowhere is only the same as itself.
-func sameFile(a, b string) bool {
-	if whole, err := filepath.Abs(a); err == nil && whole == b {
-		return true
-	}
-	first, err := os.Stat(a)
-	second, failed := os.Stat(b)
-	return err == nil && failed == nil && os.SameFile(first, second)
 }
 
 // findTable finds out where the active table is. What is wrong with nfs.conf(5) ends
@@ -50,7 +38,7 @@ func (j *job) findTable(c *cli.Context) error {
 	var table string
 	table, j.confErr = exportfs.TablePath(j.NFSConf)
 	j.flags.etab = cmp.Or(j.flags.etab, table)
-	if dir, name := filepath.Split(j.flags.exportsFile); sameFile(dir, exportfs.ExportsDir) {
+	if dir, name := filepath.Split(j.flags.exportsFile); exportfs.SameDir(dir, exportfs.ExportsDir) {
 		// By another name of the directory, /etc/exports would not be found beside it.
 		j.flags.exportsFile = filepath.Join(exportfs.ExportsDir, name)
 	}

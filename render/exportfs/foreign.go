@@ -27,7 +27,7 @@ func ReadForeign(etcExports, own string, without []string) ([]render.Foreign, er
 	}
 	left := map[string]bool{} // names in dir
 	for _, path := range without {
-		if sameDir(filepath.Dir(path), dir) {
+		if SameDir(filepath.Dir(path), dir) {
 			left[filepath.Base(path)] = true
 		}
 	}
@@ -66,9 +66,12 @@ func Ignores(path string) bool {
 	return strings.HasPrefix(name, ".") || !strings.HasSuffix(name, ".exports")
 }
 
-// sameDir reports whether two paths, perhaps through links, lead to one directory.
-func sameDir(a, b string) bool {
-	if filepath.Clean(a) == filepath.Clean(b) {
+// SameDir reports whether two paths, perhaps through links, lead to one directory. A path
+// that leads nowhere is only the same as itself.
+func SameDir(a, b string) bool {
+	wholeA, errA := filepath.Abs(a)
+	wholeB, errB := filepath.Abs(b)
+	if errA == nil && errB == nil && wholeA == wholeB {
 		return true
 	}
 	x, errX := os.Stat(a)
